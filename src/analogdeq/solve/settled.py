@@ -1,0 +1,111 @@
+"""What a settle returns: results as data, one entry per sample."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from analogdeq.solve.trace import Trace
+from analogdeq.solve.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Where each sample's energy went until readout, in joules.
+
+    `drivers` is what the output stages draw from the supply (class B). It already contains the heat of the crossbar, the
+    feedback resistors and the nodes and the energy stored on the capacitors; the rest is lost in the output stages.
+    So `total_J` is drivers + bias + DAC + ADC, and never adds the heat a second time.
+
+    Attributes:
+        crossbar_J: (batch,) heat in the crossbar devices.
+        feedback_J: (batch,) heat in the feedback resistors.
+        node_J: (batch,) heat in the node resistors and leaks.
+        stored_J: (batch,) change of the energy on the node capacitors.
+        drivers_J: (batch,) drawn from the supply by line drivers and amplifier outputs.
+        bias_J: (batch,) amplifier quiescent power times the time until readout ends.
+        dac_J: (batch,) input conversions.
+        adc_J: (batch,) output conversions.
+    """
+
+    crossbar_J: Tensor
+    feedback_J: Tensor
+    node_J: Tensor
+    stored_J: Tensor
+    drivers_J: Tensor
+    bias_J: Tensor
+    dac_J: Tensor
+    adc_J: Tensor
+
+    @property
+    def output_stages_J(self) -> Tensor:
+        """(batch,) lost in the output stages: supply draw minus heat minus stored."""
+        return self.drivers_J - self.crossbar_J - self.feedback_J - self.node_J - self.stored_J
+
+    @property
+    def total_J(self) -> Tensor:
+        """(batch,) drawn from the supply in all, conversions included."""
+        return self.drivers_J + self.bias_J + self.dac_J + self.adc_J
+
+    def terms_J(self) -> dict[str, Tensor]:
+        """The terms that add up to `total_J`, by name, in the order a report shows them."""
+        return {
+            "crossbar": self.crossbar_J,
+            "feedback": self.feedback_J,
+            "node": self.node_J,
+            "stored": self.stored_J,
+            "output stages": self.output_stages_J,
+            "amplifier bias": self.bias_J,
+            "DAC": self.dac_J,
+            "ADC": self.adc_J,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """One settle of a batch: where each sample came to rest, when, at what energy, or why it did not.
+
+    Attributes:
+        z: (batch, node) [1]. The equilibrium reached; where there is none, the last state.
+        t_settle_s: (batch,) float64 [s]. The last time the trajectory is outside the band; NaN unless settled.
+        t_end_s: (batch,) float64 [s]. Where the integration stopped.
+        energy_J: (batch,) float64 [J]. `ledger.total_J`; NaN for a core without a circuit.
+        ledger: the energy term by term; None for a core without a circuit.
+        verdict_code: (batch,) uint8. A `Verdict` each.
+        residual: (batch,) float64 [1]. max |F(z) - z| at `z`.
+        error_bound: (batch,) float64 [1]. residual / (1 - Lipschitz constant of F), a bound on the distance of `z` from the
+            equilibrium in the Euclidean norm of the residual vector; NaN where F is not a contraction in that norm.
+        period_s: (batch,) float64 [s]. Period of the limit cycle; NaN unless oscillating.
+        evaluations: (batch,) int64. Evaluations of the derivative spent on each sample.
+        steps: (batch,) int64. Accepted steps.
+        rejected: (batch,) int64. Rejected steps.
+        trace: the waveforms, where recording was asked for.
+    """
+
+    z: Tensor
+    t_settle_s: Tensor
+    t_end_s: Tensor
+    energy_J: Tensor
+    ledger: Ledger | None
+    verdict_code: Tensor
+    residual: Tensor
+    error_bound: Tensor
+    period_s: Tensor
+    evaluations: Tensor
+    steps: Tensor
+    rejected: Tensor
+    trace: Trace | None = None
+
+    @property
+    def verdict(self) -> list[Verdict]:
+        """One `Verdict` per sample."""
+        return [Verdict(code) for code in self.verdict_code.tolist()]
+
+    @property
+    def is_settled(self) -> Tensor:
+        """(batch,) bool."""
+        return self.verdict_code == int(Verdict.SETTLED)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many samples got this verdict."""
+        return int(torch.count_nonzero(self.verdict_code == int(verdict)))
