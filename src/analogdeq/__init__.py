@@ -1,0 +1,1 @@
+"""Simulate Deep Equilibrium Models that run on analog hardware."""

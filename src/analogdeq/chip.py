@@ -1,0 +1,182 @@
+"""One manufactured, programmed instance: an ideal core placed on a circuit, in devices drawn from a chip seed."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.ledger import Ledger
+from analogdeq.circuits.mapping import ConductancePairs, map_weights
+from analogdeq.circuits.power import POWER_TERMS, CrossbarPower
+from analogdeq.cores.core import Drive
+from analogdeq.cores.rc import RCCore, RCLinearisation
+from analogdeq.devices.preset import IDEAL, DevicePreset
+from analogdeq.errors import InputError
+
+
+@final
+class Chip:
+    """A core as it came out of the factory: realised weights, watts and joules. It behaves as a core everywhere.
+
+    The weights W, U, b become target conductances (`map_weights`), the devices land beside their targets (`device`), and what
+    they then compute is the chip's core. Inputs pass the DAC and outputs the ADC, both from -1 to +1.
+
+    Args:
+        core: the ideal core; its time constant is replaced by the circuit's, its gain by the circuit's.
+        circuit: component values.
+        device: what the weights are stored in.
+        seed: the chip seed. The same seed gives the same chip, bit for bit.
+
+    Raises:
+        InputError: if the weights are all zero or not finite.
+        RangeError: if the circuit asks for conductances outside what the device preset covers.
+    """
+
+    power_terms: tuple[str, ...] = POWER_TERMS
+    work_buffers: int = 2
+
+    def __init__(self, core: RCCore, circuit: CrossbarCircuit, device: DevicePreset = IDEAL, *, seed: int = 0) -> None:
+        self.circuit, self.device_preset, self.seed = circuit, device, seed
+        W, U, b = (p.detach() for p in (core.W, core.U, core.b))
+        weights = torch.cat((W, U, b.unsqueeze(1)), 1)
+        if not bool(torch.isfinite(weights).all()):
+            raise InputError("the core's weights hold NaN or infinity; training diverged, or the checkpoint is damaged")
+        self.target = map_weights(weights.cpu(), circuit)
+        generator = torch.Generator().manual_seed(seed)
+        self.pairs = ConductancePairs(
+            device.program(self.target.plus_S, circuit.g_max_S, generator),
+            device.program(self.target.minus_S, circuit.g_max_S, generator),
+            self.target.feedback_ohm,
+        )
+        realised = self.pairs.weights().to(W)
+        n = core.n_nodes
+        self.core = RCCore(
+            realised[:, :n].contiguous(),
+            realised[:, n:-1].contiguous(),
+            realised[:, -1].contiguous(),
+            activation=core.activation.name,
+            tau_s=circuit.tau_s,
+            gain=circuit.gain,
+        )
+        self._power = CrossbarPower(circuit, self.pairs, core.n_inputs, like=W)
+
+    @property
+    def n_nodes(self) -> int:
+        """How many states there are."""
+        return self.core.n_nodes
+
+    @property
+    def n_inputs(self) -> int:
+        """How many inputs drive them."""
+        return self.core.n_inputs
+
+    @property
+    def full_scale(self) -> float:
+        """The largest |z| of a saturated node."""
+        return self.core.full_scale
+
+    @property
+    def tau_s(self) -> float:
+        """The node time constant [s]."""
+        return self.core.tau_s
+
+    @property
+    def rate(self) -> Tensor | None:
+        """(node,) [1]. `tau_s` over each node's time constant; None where all are equal."""
+        return self.core.rate
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the state."""
+        return self.core.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the state lives."""
+        return self.core.device
+
+    def drive(self, u: Tensor) -> Drive:
+        """The constant part of the dynamics, after the DAC."""
+        level = self.circuit.dac.quantise(u)
+        return Drive(self.core.drive(level).current, self._power.standing(level))
+
+    def initial_state(self, drive: Drive) -> Tensor:
+        """Discharged capacitors."""
+        return self.core.initial_state(drive)
+
+    def evaluate(self, z: Tensor, drive: Drive, dz: Tensor, power_W: Tensor, work: Tensor) -> None:
+        """Write dz/ds (batch, node) and the power of each term (batch, term) [W]."""
+        p, scratch = work[0], work[1]
+        self.core.preactivation(z, drive.current, out=p)
+        self.core.activation.function(p, out=dz)
+        dz.sub_(z)  # (f - v) / V_u, the voltage across the node resistor
+        self._power.write(z, p, dz, drive.standing_power_W, power_W, scratch)
+        if self.core.gain != 1.0:  # a phi - z = a (phi - z) - (1 - a) z
+            dz.mul_(self.core.gain).sub_(z, alpha=1 - self.core.gain)
+        if self.rate is not None:
+            dz.mul_(self.rate)
+
+    def fixed_point_map(self, z: Tensor, drive: Drive) -> Tensor:
+        """(batch, node) [1]. F(z) of the realised weights."""
+        return self.core.fixed_point_map(z, drive)
+
+    def linearise(self, z: Tensor, drive: Drive) -> RCLinearisation:
+        """The Jacobian of F at z."""
+        return self.core.linearise(z, drive)
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return self.core.is_finite()
+
+    def contraction_gap(self) -> float:
+        """1 - Lipschitz constant of F, certified; 0 where F is no contraction."""
+        return self.core.contraction_gap()
+
+    def read(self, z: Tensor) -> Tensor:
+        """(batch, node) [1]. What the ADC reports of the state."""
+        return self.circuit.adc.quantise(z)
+
+    def noise_gain(self) -> Tensor:
+        """(node,) [1]. K_n = 1 + R_f G_tot of each transimpedance amplifier."""
+        return self.pairs.noise_gain()
+
+    def bias_W(self) -> float:
+        """[W]. Quiescent power of every amplifier of the chip.
+
+        Per node a transimpedance amplifier (noise gain K_n of its row), the activation stage and the two line drivers; per
+        input and for the bias line two line drivers. Drivers and activation stages are counted at noise gain 2 (unity-gain
+        inverters).
+        """
+        amplifier, tau, supply = self.circuit.amplifier, self.circuit.tau_s, self.circuit.supply_V
+        summing = sum(amplifier.quiescent_W(k, tau, supply) for k in self.noise_gain().tolist())
+        others = 3 * self.n_nodes + 2 * (self.n_inputs + 1)
+        return summing + others * amplifier.quiescent_W(2.0, tau, supply)
+
+    def ledger(self, energy_J: Tensor, rest_power_W: Tensor, t_s: Tensor, z_start: Tensor, z_end: Tensor) -> Ledger:
+        """Close the books of a settle that is read out at `t_s`.
+
+        During the conversion the circuit is held, so its power at rest is drawn for `adc.conversion_s` more.
+
+        Args:
+            energy_J: (batch, term) float64 [J]. Integrated until `t_s`.
+            rest_power_W: (batch, term) [W]. Where the state is held.
+            t_s: (batch,) float64 [s].
+            z_start: (batch, node) [1]. State at power-on.
+            z_end: (batch, node) [1]. State at `t_s`.
+        """
+        hold_s = self.circuit.adc.conversion_s
+        terms = energy_J + rest_power_W.to(torch.float64) * hold_s
+        unit_J = 0.5 * self.circuit.node_C_F * self.circuit.unit_voltage_V**2
+        stored = unit_J * (z_end.double().square().sum(1) - z_start.double().square().sum(1))
+        ones = torch.ones_like(t_s)
+        return Ledger(
+            crossbar_J=terms[:, 0],
+            feedback_J=terms[:, 1],
+            node_J=terms[:, 2],
+            stored_J=stored,
+            drivers_J=terms[:, 3],
+            bias_J=self.bias_W() * (t_s + hold_s),
+            dac_J=ones * (self.n_inputs * self.circuit.dac.energy_J),
+            adc_J=ones * (self.n_nodes * self.circuit.adc.energy_J),
+        )

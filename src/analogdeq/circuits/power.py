@@ -1,0 +1,68 @@
+"""Instantaneous power of an RC crossbar at level 0, term by term."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.mapping import ConductancePairs
+
+POWER_TERMS = ("crossbar", "feedback", "node", "drivers")
+
+
+@final
+class CrossbarPower:
+    """Watts of a crossbar as a function of node, pre-activation and motion, all in units of the unit voltage V_u.
+
+    With v = V_u z, t = -V_u p, e = (f - v)/V_u and the column sums g_j = sum_i G+_ij + G-_ij:
+
+        crossbar = sum_j g_j v_j^2                heat of the devices, summing nodes at virtual ground
+        feedback = sum_i t_i^2 / R_f              heat of the transimpedance resistors
+        node     = sum_i (f_i - v_i)^2 / R + G_L v_i^2
+        drivers  = V_DD sum |i_out|               drawn from the supply by class-B line drivers and amplifier outputs:
+                   |i_out| = g_j |v_j| per line pair, |t_i| / R_f, |f_i - v_i| / R
+
+    The input and bias columns add a part that the state does not change (`standing`).
+
+    Source: Ohm's law for the circuit of docs/equations.md; class-B draw V_DD |i| from either rail, textbook.
+    """
+
+    def __init__(self, circuit: CrossbarCircuit, pairs: ConductancePairs, n_inputs: int, like: Tensor) -> None:
+        """Sum the columns once; `like` sets dtype and device."""
+        column = pairs.column_sum_S().to(like)
+        n_nodes = column.numel() - n_inputs - 1
+        self._g_state, self._g_input = column[:n_nodes].contiguous(), column[n_nodes : n_nodes + n_inputs].contiguous()
+        self._g_bias = float(column[-1])
+        self._ones = torch.ones(n_nodes, dtype=like.dtype, device=like.device)
+        self._v_unit, self._v_supply = circuit.unit_voltage_V, circuit.supply_V
+        self._g_feedback, self._g_node = 1 / pairs.feedback_ohm, 1 / circuit.node_R_ohm
+        self._g_leak = circuit.node_leak_S
+
+    def standing(self, u: Tensor) -> Tensor:
+        """(batch, term) [W]. Input and bias columns, for inputs u (batch, input)."""
+        v, dd = self._v_unit, self._v_supply
+        crossbar = v * v * (torch.mv(u * u, self._g_input) + self._g_bias)
+        drivers = v * dd * (torch.mv(u.abs(), self._g_input) + self._g_bias)
+        zero = torch.zeros_like(crossbar)
+        return torch.stack((crossbar, zero, zero, drivers), 1)
+
+    def write(self, z: Tensor, p: Tensor, e: Tensor, standing_W: Tensor, out: Tensor, scratch: Tensor) -> None:
+        """Write (batch, term) watts into `out`; z, p, e, scratch are (batch, node).
+
+        Matrix-vector products over one scratch buffer: on a processor this costs a third of the plain expressions.
+        """
+        v, dd = self._v_unit, self._v_supply
+        torch.abs(z, out=scratch)
+        line_current = torch.mv(scratch, self._g_state)
+        scratch.mul_(scratch)
+        crossbar = torch.mv(scratch, self._g_state)
+        leak = torch.mv(scratch, self._ones).mul_(self._g_leak) if self._g_leak else 0.0
+        feedback_current = torch.mv(torch.abs(p, out=scratch), self._ones).mul_(self._g_feedback)
+        node_current = torch.mv(torch.abs(e, out=scratch), self._ones).mul_(self._g_node)
+        out[:, 0] = crossbar
+        out[:, 1] = torch.linalg.vector_norm(p, dim=1).square_().mul_(self._g_feedback)
+        out[:, 2] = torch.linalg.vector_norm(e, dim=1).square_().mul_(self._g_node).add_(leak)
+        out[:, :3].mul_(v * v)
+        out[:, 3] = line_current.add_(feedback_current).add_(node_current).mul_(v * dd)
+        out.add_(standing_W)

@@ -1,0 +1,1 @@
+"""Devices: what a weight is stored in, as measured statistics."""

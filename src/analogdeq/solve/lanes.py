@@ -1,0 +1,89 @@
+"""The samples still being integrated: one lane each, with its own clock, step, energy and goal."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Lanes:
+    """Bookkeeping of the active samples; row k of every tensor belongs to lane k. Times are in units of tau.
+
+    Attributes:
+        index: (lane,) int64. Row of the batch.
+        time: (lane,) float64.
+        h: (lane,) float64. Next step to try.
+        ratio_before: (lane,) float64. Error over tolerance of the last accepted step.
+        motion: (lane,) float64. max |F(z) - z| now.
+        energy: (lane, term) float64 [W tau]. Integrated since power-on.
+        rest: (lane, node). The equilibrium ahead, where one is known.
+        is_aimed: (lane,) bool. Whether `rest` is known.
+        search_below: (lane,) float64. Look for the equilibrium once the motion is below this.
+        distance: (lane,) float64. max |z - rest| now.
+        inside_since: (lane,) float64. Since when the lane is within half the band; infinite while it is not.
+        exit_time: (lane,) float64. When it was last outside the band.
+        exit_energy: (lane, term) float64. Its energy then.
+        exit_state: (lane, node). Its state then.
+        evaluations, steps, rejected: (lane,) int64.
+        is_decided: (lane,) bool. Whether the verdict is in; such a lane only waits to be dropped or recorded.
+    """
+
+    index: Tensor
+    time: Tensor
+    h: Tensor
+    ratio_before: Tensor
+    motion: Tensor
+    energy: Tensor
+    rest: Tensor
+    is_aimed: Tensor
+    search_below: Tensor
+    distance: Tensor
+    inside_since: Tensor
+    exit_time: Tensor
+    exit_energy: Tensor
+    exit_state: Tensor
+    evaluations: Tensor
+    steps: Tensor
+    rejected: Tensor
+    is_decided: Tensor
+
+    @classmethod
+    def begin(cls, z: Tensor, motion: Tensor, n_terms: int, h: float, search_below: float) -> "Lanes":
+        """One lane per row of z (batch, node)."""
+        batch, device = z.shape[0], z.device
+
+        def real(value: float) -> Tensor:
+            return torch.full((batch,), value, dtype=torch.float64, device=device)
+
+        def count() -> Tensor:
+            return torch.zeros(batch, dtype=torch.int64, device=device)
+
+        return cls(
+            index=torch.arange(batch, device=device),
+            time=real(0.0),
+            h=real(h),
+            ratio_before=real(1.0),
+            motion=motion,
+            energy=torch.zeros(batch, n_terms, dtype=torch.float64, device=device),
+            rest=torch.zeros_like(z),
+            is_aimed=torch.zeros(batch, dtype=torch.bool, device=device),
+            search_below=real(search_below),
+            distance=real(torch.inf),
+            inside_since=real(torch.inf),
+            exit_time=real(0.0),
+            exit_energy=torch.zeros(batch, n_terms, dtype=torch.float64, device=device),
+            exit_state=z.clone(),
+            evaluations=count() + 1,
+            steps=count(),
+            rejected=count(),
+            is_decided=torch.zeros(batch, dtype=torch.bool, device=device),
+        )
+
+    def __len__(self) -> int:
+        return self.index.shape[0]
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop every other lane."""
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name)[rows])

@@ -1,0 +1,243 @@
+"""The settle loop: step, watch, aim, judge, until every sample has its verdict."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from analogdeq.cores.core import Core, Drive
+from analogdeq.solve.band import last_exit
+from analogdeq.solve.controller import next_step
+from analogdeq.solve.lanes import Lanes
+from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.outcome import Outcome, empty_outcome
+from analogdeq.solve.record import Recorder
+from analogdeq.solve.recurrence import Recurrence
+from analogdeq.solve.rest import find_rest, is_stable
+from analogdeq.solve.runge_kutta import Stepper
+from analogdeq.solve.verdict import Verdict
+
+SEARCH_BANDS = 8.0
+"""An equilibrium is looked for once the motion is below this many bands: close enough for Newton, still outside the band."""
+URGENT = 0.25
+"""Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
+DROP_FRACTION = 0.125
+"""Decided lanes are dropped from the batch once they are this large a part of it."""
+RUNAWAY = 1e6
+"""Motion, in units of full scale plus drive, beyond which a sample has diverged."""
+SMALLEST_STEP = 1e-12
+"""[tau]. A step this small means the derivative is not finite nearby."""
+
+
+@final
+class SettleLoop:
+    """Integrates one batch. Each sample has its own clock, step, equilibrium and verdict, so batching changes no result.
+
+    Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small, Newton's
+    method finds the fixed point ahead, and the loop integrates on and watches the trajectory enter the band around it. Should
+    a sample already be inside the band when its equilibrium becomes known, it is integrated once more from the start.
+    """
+
+    def __init__(
+        self, core: Core, drive: Drive, z: Tensor, options: SettleOptions, stepper: Stepper, recorder: Recorder | None
+    ) -> None:
+        self._core, self._drive, self._z_start, self._options = core, drive, z, options
+        self._stepper, self._recorder = stepper, recorder
+        stepper.begin(core, drive, z.clone())
+        self._fastest = 1.0 if core.rate is None else float(core.rate.max())
+        self._band = options.band * core.full_scale
+        self._search_below = SEARCH_BANDS * self._band
+        n_terms = len(core.power_terms)
+        self._h_start = 0.25 / self._fastest
+        self._lanes = Lanes.begin(z, self._motion(stepper.dz), n_terms, self._h_start, self._search_below)
+        self._limit = RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64))
+        self._recurrence = Recurrence(z.shape[0], z.device)
+        self._outcome = empty_outcome(z, n_terms)
+        self._is_contraction = core.contraction_gap() > 0
+
+    def run(self) -> Outcome:
+        """Integrate until every sample has its verdict."""
+        if self._recorder is not None:
+            self._recorder.start(self._slots(), self._stepper.z)
+        nothing = torch.full_like(self._lanes.time, torch.nan)
+        self._aim()
+        self._judge(nothing)
+        self._drop()
+        while len(self._lanes):
+            period = self._step()
+            self._aim()
+            self._judge(period)
+            self._drop()
+        return self._outcome
+
+    def _step(self) -> Tensor:
+        """One attempted step of every lane; returns the period of closed cycles."""
+        lanes, stepper, options = self._lanes, self._stepper, self._options
+        budget_left = (options.max_time_tau - lanes.time).clamp_min(SMALLEST_STEP)
+        h = torch.where(lanes.is_decided, lanes.h, torch.minimum(lanes.h, budget_left))
+        error = stepper.attempt(h)
+        tolerance = options.atol * self._core.full_scale + options.rtol * lanes.motion
+        ratio = error / tolerance
+        accepted = ratio <= 1
+        if self._recorder is not None:
+            self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
+        period = self._recurrence.observe(stepper, lanes.time, h, accepted)
+        self._watch_band(h, accepted)
+        lanes.energy += torch.where(accepted.unsqueeze(1), self._energy_of_step(h), 0.0)
+        lanes.time = torch.where(accepted, lanes.time + h, lanes.time)
+        lanes.motion = torch.where(accepted, self._motion(stepper.dz_new), lanes.motion)
+        stepper.accept(accepted)
+        is_open = ~lanes.is_decided
+        lanes.evaluations += stepper.evaluations_per_attempt * is_open
+        lanes.steps += accepted & is_open
+        lanes.rejected += ~accepted & is_open
+        lanes.h = next_step(h, ratio, lanes.ratio_before, accepted, stepper.order)
+        lanes.ratio_before = torch.where(accepted, ratio, lanes.ratio_before)
+        return period
+
+    def _watch_band(self, h: Tensor, accepted: Tensor) -> None:
+        """Note where lanes left the band for the last time so far, and their distance from rest."""
+        lanes, stepper = self._lanes, self._stepper
+        if not bool(lanes.is_aimed.any()):
+            return
+        distance = (stepper.z_new - lanes.rest).abs_().amax(1).to(torch.float64)
+        # Within a step the state moves by no more than its largest speed allows; twice the ends' speed is a safe bound here.
+        reach = torch.minimum(lanes.distance, distance) + 2 * self._fastest * lanes.motion * h
+        look = accepted & lanes.is_aimed & ~lanes.is_decided & (distance <= self._band) & (reach > self._band)
+        rows = torch.nonzero(look).squeeze(1)
+        if rows.numel():
+            theta = last_exit(stepper, rows, h, lanes.rest[rows], self._band)
+            left = ~torch.isnan(theta)
+            rows, theta = rows[left], theta[left].unsqueeze(1)
+            lanes.exit_time[rows] = lanes.time[rows] + theta.squeeze(1) * h[rows]
+            lanes.exit_energy[rows] = lanes.energy[rows] + stepper.energies(rows, h, theta).squeeze(1)
+            lanes.exit_state[rows] = stepper.states(rows, h, theta).squeeze(1)
+        lanes.distance = torch.where(accepted & lanes.is_aimed, distance, lanes.distance)
+
+    def _aim(self) -> None:
+        """Find the equilibrium ahead of lanes that have become slow."""
+        lanes = self._lanes
+        # Fast again: whatever the last search found or missed is behind this lane.
+        lanes.search_below = torch.where(lanes.motion > self._search_below, self._search_below, lanes.search_below)
+        is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(1e3 * lanes.motion, min=self._band))
+        waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
+        if not bool((waiting & (lanes.motion < URGENT * lanes.search_below)).any()):
+            # A batch that waits as a whole gains nothing by waiting longer.
+            if not bool(waiting.any()) or not bool((waiting | lanes.is_aimed | lanes.is_decided).all()):
+                return
+        rows = torch.nonzero(waiting).squeeze(1)
+        eps = torch.finfo(lanes.rest.dtype).eps
+        found = find_rest(
+            self._core,
+            self._stepper_drive(rows),
+            self._stepper.z[rows],
+            tol=max(1e-4 * self._band, 4 * eps * self._core.full_scale),
+            good_enough=max(5e-3 * self._band, 16 * eps * self._core.full_scale),
+        )
+        lanes.evaluations[rows] += found.evaluations
+        lanes.search_below[rows] = 0.25 * lanes.motion[rows]
+        hit = found.is_found
+        rows, rest = rows[hit], found.z[hit]
+        distance = (self._stepper.z[rows] - rest).abs_().amax(1).to(torch.float64)
+        lanes.rest[rows], lanes.distance[rows], lanes.is_aimed[rows] = rest, distance, True
+        self._begin_inside(rows[(distance <= self._band) & (lanes.time[rows] == 0)])
+        self._begin_again(rows[(distance <= self._band) & (lanes.time[rows] > 0)])
+
+    def _begin_inside(self, rows: Tensor) -> None:
+        """Lanes at rest from the start. One on an unstable equilibrium must not be called settled: it never approached it."""
+        if rows.numel() == 0 or self._is_contraction:
+            return
+        lanes = self._lanes
+        stable = is_stable(self._core, self._stepper_drive(rows), lanes.rest[rows])
+        lanes.is_aimed[rows] = stable
+        lanes.distance[rows[~stable]] = torch.inf
+
+    def _begin_again(self, rows: Tensor) -> None:
+        """Lanes whose crossing was missed: back to the start, now with their equilibrium known."""
+        if rows.numel() == 0:
+            return
+        lanes, start = self._lanes, self._z_start[self._lanes.index[rows]]
+        self._stepper.restart(rows, start)
+        lanes.time[rows], lanes.h[rows], lanes.ratio_before[rows] = 0.0, self._h_start, 1.0
+        lanes.energy[rows] = 0.0
+        lanes.motion[rows] = self._motion(self._stepper.dz)[rows]
+        lanes.distance[rows] = (start - lanes.rest[rows]).abs().amax(1).to(torch.float64)
+        lanes.evaluations[rows] += 1
+        if self._recorder is not None:
+            self._recorder.forget(self._slots(), self._stepper.z)
+
+    def _judge(self, period: Tensor) -> None:
+        """Give verdicts, and save what was found."""
+        lanes, options = self._lanes, self._options
+        is_inside = lanes.is_aimed & (lanes.distance <= 0.5 * self._band)
+        since = torch.minimum(lanes.inside_since, lanes.time)
+        lanes.inside_since = torch.where(is_inside, since, torch.inf)
+        verdict = torch.full_like(lanes.steps, -1)
+        budget_spent = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (lanes.steps + lanes.rejected >= options.max_steps)
+        verdict[budget_spent] = int(Verdict.TIMED_OUT)
+        verdict[torch.isfinite(period)] = int(Verdict.OSCILLATING)
+        verdict[is_inside & (lanes.time - lanes.inside_since >= options.dwell_tau)] = int(Verdict.SETTLED)
+        is_bounded = lanes.motion <= self._limit[lanes.index]  # False for NaN
+        verdict[~is_bounded | (lanes.h < 0.1 * SMALLEST_STEP)] = int(Verdict.DIVERGED)
+        decided = (verdict >= 0) & ~lanes.is_decided
+        if bool(decided.any()):
+            self._save(torch.nonzero(decided).squeeze(1), verdict, period)
+
+    def _save(self, rows: Tensor, verdict: Tensor, period: Tensor) -> None:
+        """Write the outcome of lanes whose verdict is in."""
+        lanes, stepper, out = self._lanes, self._stepper, self._outcome
+        at, code = lanes.index[rows], verdict[rows]
+        settled = code == int(Verdict.SETTLED)
+        column = settled.unsqueeze(1)
+        out.z[at] = torch.where(column, lanes.rest[rows], stepper.z[rows])
+        out.z_readout[at] = torch.where(column, lanes.exit_state[rows], stepper.z[rows]).to(torch.float64)
+        out.energy[at] = torch.where(column, lanes.exit_energy[rows], lanes.energy[rows])
+        out.time_settle[at] = torch.where(settled, lanes.exit_time[rows], torch.nan)
+        out.time_end[at] = lanes.time[rows]
+        out.power_W[at] = stepper.power_W[rows].to(torch.float64)
+        out.verdict[at] = code.to(torch.uint8)
+        out.period[at] = torch.where(code == int(Verdict.OSCILLATING), period[rows], torch.nan)
+        out.evaluations[at], out.steps[at], out.rejected[at] = (
+            lanes.evaluations[rows],
+            lanes.steps[rows],
+            lanes.rejected[rows],
+        )
+        lanes.is_decided[rows] = True
+
+    def _drop(self) -> None:
+        """Take finished lanes out of the batch, where that is worth the copying."""
+        lanes = self._lanes
+        finished = lanes.is_decided
+        if self._recorder is not None:
+            is_recorded = self._slots() >= 0
+            is_finite = torch.isfinite(lanes.motion)
+            finished = finished & ~(is_recorded & is_finite & (lanes.time < self._recorder.until_tau))
+        n_finished = int(torch.count_nonzero(finished))
+        if n_finished < max(1, DROP_FRACTION * len(lanes)) and n_finished < len(lanes):
+            return
+        if self._recorder is not None:
+            self._recorder.retire(self._slots()[finished])
+        rows = torch.nonzero(~finished).squeeze(1)
+        self._recurrence.keep(rows)
+        lanes.keep(rows)
+        if len(lanes):
+            self._stepper.keep(rows)
+
+    def _motion(self, dz: Tensor) -> Tensor:
+        """(lane,) float64: max |F(z) - z|, from dz/ds = rate (F(z) - z)."""
+        rate = self._core.rate
+        return (dz.abs() if rate is None else (dz / rate).abs_()).amax(1).to(torch.float64)
+
+    def _energy_of_step(self, h: Tensor) -> Tensor:
+        """(lane, term): energy of the whole attempted step."""
+        rows = torch.arange(len(self._lanes), device=h.device)
+        return self._stepper.energies(rows, h, torch.ones_like(h).unsqueeze(1)).squeeze(1)
+
+    def _stepper_drive(self, rows: Tensor) -> Drive:
+        return self._drive.rows(self._lanes.index[rows])
+
+    def _slots(self) -> Tensor:
+        """(lane,) which recorded sample each lane is, -1 for none."""
+        if self._recorder is None:
+            return torch.full_like(self._lanes.index, -1)
+        return self._recorder.slots(self._lanes.index)
