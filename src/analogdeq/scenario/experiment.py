@@ -1,0 +1,76 @@
+"""The tables that say what is asked: seeds, task, model, trace and output."""
+
+from typing import Literal, final
+
+from pydantic import Field
+
+from analogdeq.scenario.quantity import Ratio, TimeConstants
+from analogdeq.scenario.section import Count, Section
+from analogdeq.scenario.text import FolderPath
+
+LARGEST_SEED = 2**63 - 1
+"""TOML and torch both count seeds in signed 64 bits."""
+
+
+@final
+class Seeds(Section):
+    """The two sources of chance; the same seeds give the same bits."""
+
+    chip: Count = Field(default=0, ge=0, le=LARGEST_SEED)
+    """Draws what is frozen in silicon: the device statistics of the simulated chip."""
+
+    train: Count = Field(default=0, ge=0, le=LARGEST_SEED)
+    """Draws the initial parameters and the order of the training images."""
+
+
+@final
+class Task(Section):
+    """What the model learns."""
+
+    name: Literal["digits"]
+    """The data set: "digits" is the 1,797 handwritten 8x8 digits of the UCI collection, split once and for all."""
+
+    test_limit: Count | None = Field(default=None, ge=1, le=1_000_000)
+    """Evaluate only the first so many test images; "none" takes them all. Use it for a quick look."""
+
+
+@final
+class Model(Section):
+    """The equilibrium network: encoder, analog core of `nodes` voltages, readout."""
+
+    nodes: Count = Field(default=64, ge=1, le=4096)
+    """Number of nodes of the core, the length of its state z. Published crossbars have 60 (mem-HNN, Nature Electronics
+    3:409, 2020) to 256 (NeuRRAM, Nature 608:504, 2022) lines."""
+
+    inputs: Count = Field(default=32, ge=1, le=4096)
+    """Number of values u that the encoder hands to the core, one line and one D/A converter each."""
+
+    activation: Literal["tanh", "sigmoid", "hardtanh", "relu-clipped"] = "tanh"
+    """The saturating transfer curve phi of the node amplifiers."""
+
+    analog_init_gain: Ratio = Field(default=0.5, gt=0, le=2)
+    """Spectral radius that the random initial W is scaled to. Below 1 the untrained core settles; the nearer to 1,
+    the slower, as 1/(1 - gain)."""
+
+    spectral_bound: Ratio | None = Field(default=0.9, gt=0, le=100)
+    """Training keeps the 2-norm of W at or below this; "none" leaves it free. Below 1 there is one equilibrium for
+    every input, and it stays stable whatever the amplifier poles (small-gain theorem)."""
+
+
+@final
+class Trace(Section):
+    """The waveforms kept in `trace.h5`."""
+
+    samples: Count = Field(default=8, ge=0, le=100_000)
+    """Number of test images whose settling is recorded; 0 records none."""
+
+    interval_tau: TimeConstants = Field(default=0.05, ge=1e-4, le=100)
+    """Time between two recorded points. 0.05 draws a smooth exponential."""
+
+
+@final
+class Output(Section):
+    """Where results go."""
+
+    directory: FolderPath = "runs"
+    """Folder in which each command makes its run directory; a relative path starts where the command runs."""
