@@ -1,1 +1,121 @@
-"""Simulate Deep Equilibrium Models that run on analog hardware."""
+"""Simulate Deep Equilibrium Models that run on analog hardware.
+
+    import analogdeq as adq
+
+The public names are listed in `__all__`. Importing the package is cheap: torch is imported with the first name that
+needs it.
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analogdeq.build import build_chip, build_circuit, build_data, build_model
+    from analogdeq.chip import Chip
+    from analogdeq.circuits.amplifier import Amplifier
+    from analogdeq.circuits.components import CrossbarCircuit
+    from analogdeq.circuits.converters import Converter
+    from analogdeq.circuits.ledger import Ledger
+    from analogdeq.cores.rc import RCCore
+    from analogdeq.devices.preset import DevicePreset
+    from analogdeq.errors import AnalogdeqError
+    from analogdeq.gradient.equilibrium import equilibrium
+    from analogdeq.gradient.forward import ByRootFinding, BySettling
+    from analogdeq.gradient.implicit import ImplicitGradient
+    from analogdeq.gradient.log import SolveLog
+    from analogdeq.library import device_names, device_preset
+    from analogdeq.models.hybrid import HybridDEQ
+    from analogdeq.scenario import Scenario, dump_scenario, load_scenario
+    from analogdeq.solve.options import SettleOptions
+    from analogdeq.solve.record import Record
+    from analogdeq.solve.settle import settle
+    from analogdeq.solve.settled import Settled
+    from analogdeq.solve.trace import Trace
+    from analogdeq.solve.verdict import Verdict
+    from analogdeq.trace import TraceFile, TraceWriter, open_trace, provenance, write_trace
+
+_HOME = {
+    "Amplifier": "circuits.amplifier",
+    "AnalogdeqError": "errors",
+    "ByRootFinding": "gradient.forward",
+    "BySettling": "gradient.forward",
+    "Chip": "chip",
+    "Converter": "circuits.converters",
+    "CrossbarCircuit": "circuits.components",
+    "DevicePreset": "devices.preset",
+    "HybridDEQ": "models.hybrid",
+    "ImplicitGradient": "gradient.implicit",
+    "Ledger": "circuits.ledger",
+    "RCCore": "cores.rc",
+    "Record": "solve.record",
+    "Scenario": "scenario",
+    "SettleOptions": "solve.options",
+    "Settled": "solve.settled",
+    "SolveLog": "gradient.log",
+    "Trace": "solve.trace",
+    "TraceFile": "trace",
+    "TraceWriter": "trace",
+    "Verdict": "solve.verdict",
+    "build_chip": "build",
+    "build_circuit": "build",
+    "build_data": "build",
+    "build_model": "build",
+    "device_names": "library",
+    "device_preset": "library",
+    "dump_scenario": "scenario",
+    "equilibrium": "gradient.equilibrium",
+    "load_scenario": "scenario",
+    "open_trace": "trace",
+    "provenance": "trace",
+    "settle": "solve.settle",
+    "write_trace": "trace",
+}
+
+__all__ = [
+    "Amplifier",
+    "AnalogdeqError",
+    "ByRootFinding",
+    "BySettling",
+    "Chip",
+    "Converter",
+    "CrossbarCircuit",
+    "DevicePreset",
+    "HybridDEQ",
+    "ImplicitGradient",
+    "Ledger",
+    "RCCore",
+    "Record",
+    "Scenario",
+    "SettleOptions",
+    "Settled",
+    "SolveLog",
+    "Trace",
+    "TraceFile",
+    "TraceWriter",
+    "Verdict",
+    "build_chip",
+    "build_circuit",
+    "build_data",
+    "build_model",
+    "device_names",
+    "device_preset",
+    "dump_scenario",
+    "equilibrium",
+    "load_scenario",
+    "open_trace",
+    "provenance",
+    "settle",
+    "write_trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("analogdeq")
+    if name not in _HOME:
+        raise AttributeError(f"module 'analogdeq' has no attribute {name!r}")
+    return getattr(import_module(f"analogdeq.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

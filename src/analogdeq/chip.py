@@ -19,8 +19,8 @@ from analogdeq.errors import InputError
 class Chip:
     """A core as it came out of the factory: realised weights, watts and joules. It behaves as a core everywhere.
 
-    The weights W, U, b become target conductances (`map_weights`), the devices land beside their targets (`device`), and what
-    they then compute is the chip's core. Inputs pass the DAC and outputs the ADC, both from -1 to +1.
+    The weights W, U, b become target conductances (`map_weights`), the devices land beside their targets (`device`),
+    and what they then compute is the chip's core. Inputs pass the DAC and outputs the ADC, both from -1 to +1.
 
     Args:
         core: the ideal core; its time constant is replaced by the circuit's, its gain by the circuit's.
@@ -144,9 +144,9 @@ class Chip:
     def bias_W(self) -> float:
         """[W]. Quiescent power of every amplifier of the chip.
 
-        Per node a transimpedance amplifier (noise gain K_n of its row), the activation stage and the two line drivers; per
-        input and for the bias line two line drivers. Drivers and activation stages are counted at noise gain 2 (unity-gain
-        inverters).
+        Per node a transimpedance amplifier (noise gain K_n of its row), the activation stage and the two line drivers;
+        per input and for the bias line two line drivers. Drivers and activation stages are counted at noise gain 2
+        (unity-gain inverters).
         """
         amplifier, tau, supply = self.circuit.amplifier, self.circuit.tau_s, self.circuit.supply_V
         summing = sum(amplifier.quiescent_W(k, tau, supply) for k in self.noise_gain().tolist())

@@ -9,6 +9,7 @@
     |-- GradientError     the linear solve of the implicit gradient failed
     |-- DataError         a data set is missing, damaged or not what it claims to be
     |-- TraceError        a trace file cannot be written or read
+    |-- RunError          a run directory is taken, or cannot be written
     |-- CheckpointError   a checkpoint cannot be written or read
     `-- DependencyError   an optional package or program is not installed
 
@@ -55,6 +56,10 @@ class DataError(AnalogdeqError):
 
 class TraceError(AnalogdeqError):
     """A trace file cannot be written or read."""
+
+
+class RunError(AnalogdeqError):
+    """A run directory is taken, or cannot be written."""
 
 
 class CheckpointError(AnalogdeqError):

@@ -6,9 +6,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from analogdeq.devices.preset import DevicePreset
 from analogdeq.errors import DataError, RangeError
 from analogdeq.resources import resource_path
+from analogdeq.units import format_quantity
 
 _PRESET_KEYS = {"title", "source", "sigma", "sigma_unit", "g_min_S", "g_max_S", "not_modelled"}
 
@@ -56,11 +59,31 @@ def device_preset(name: str) -> DevicePreset:
     return preset
 
 
+def describe_device(name: str) -> dict[str, Any]:
+    """What a preset says, for people and scripts: programming error at five points of its range, range and source."""
+    preset = device_preset(name)
+    reference_S = preset.g_max_S if preset.is_measured else 1.0
+    points = torch.linspace(0, 1, 5, dtype=torch.float64) * (reference_S - preset.g_min_S) + preset.g_min_S
+    sigma = preset.programming_sigma_S(points, reference_S)
+
+    def say(value: float) -> str:
+        return format_quantity(value, "S") if preset.is_measured else f"{100 * value:g} % of g_max"
+
+    return {
+        "name": preset.name,
+        "title": preset.title,
+        "programming error": {say(float(g)): say(float(s)) for g, s in zip(points, sigma, strict=True)},
+        "range": f"{say(preset.g_min_S)} to {say(preset.g_max_S)}" if preset.is_measured else "any conductance",
+        "source": preset.source,
+        "not modelled": preset.not_modelled or "-",
+    }
+
+
 def adc_energy_J(bits: int, speed: str, quantile: str) -> tuple[float, str]:
     """Energy per conversion [J] from the survey table, and the words that say where it comes from.
 
-    The survey sorts by effective bits; a converter of `bits` is charged as the class that contains `bits` effective ones,
-    which favours the converter (a real one loses 0.5 to 1.5 bits to noise and distortion).
+    The survey sorts by effective bits; a converter of `bits` is charged as the class that contains `bits` effective
+    ones, which favours the converter (a real one loses 0.5 to 1.5 bits to noise and distortion).
 
     Raises:
         RangeError: if the survey has no class for `bits` at `speed`.
@@ -71,9 +94,14 @@ def adc_energy_J(bits: int, speed: str, quantile: str) -> tuple[float, str]:
         if row["speed"] == speed and row["enob"][0] <= bits < row["enob"][1]:
             energy = float(row[f"{quantile}_pJ"]) * 1e-12
             low, high = row["enob"]
-            return energy, f"{quantile} of {row['papers']} published converters, ENOB {low} to {high}, {speed}; {table['source']}"
+            return (
+                energy,
+                f"{quantile} of {row['papers']} published converters, ENOB {low} to {high}, {speed}; {table['source']}",
+            )
     known = "; ".join(f"{math.ceil(row['enob'][0])} bits {row['speed']}" for row in classes)
-    raise RangeError(f"the ADC survey has no class for {bits} bits {speed}; it has {known}; or give circuit.adc.energy_J")
+    raise RangeError(
+        f"the ADC survey has no class for {bits} bits {speed}; it has {known}; or give circuit.adc.energy_J"
+    )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

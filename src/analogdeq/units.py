@@ -38,7 +38,9 @@ def parse_quantity(text: str, unit: str) -> float:
         return number
     scale = _scale(suffix, unit)
     if scale is None:
-        raise UnitError(f"{text!r} is not in {unit}; write for example '{number:g} n{unit}' or a plain number in {unit}")
+        raise UnitError(
+            f"{text!r} is not in {unit}; write for example '{number:g} n{unit}' or a plain number in {unit}"
+        )
     # Dividing by the exact power of ten keeps "10 nF" equal to 1e-8 to the last bit; multiplying would not.
     return number / round(1 / scale) if scale < 1 else number * scale
 

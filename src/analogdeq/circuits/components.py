@@ -62,7 +62,9 @@ class CrossbarCircuit:
                 f"with no window between them no weight can be stored"
             )
         if self.unit_voltage_V > self.supply_V:
-            raise RangeError(f"circuit unit_voltage_V = {self.unit_voltage_V:g} V exceeds supply_V = {self.supply_V:g} V")
+            raise RangeError(
+                f"circuit unit_voltage_V = {self.unit_voltage_V:g} V exceeds supply_V = {self.supply_V:g} V"
+            )
 
     @property
     def gain(self) -> float:

@@ -11,8 +11,8 @@ from torch import Tensor
 class Ledger:
     """Where each sample's energy went until readout, in joules.
 
-    `drivers` is what the output stages draw from the supply (class B). It already contains the heat of the crossbar, the
-    feedback resistors and the nodes and the energy stored on the capacitors; the rest is lost in the output stages.
+    `drivers` is what the output stages draw from the supply (class B). It already contains the heat of the crossbar,
+    the feedback resistors and the nodes and the energy stored on the capacitors; the rest is lost in the output stages.
     So `total_J` is drivers + bias + DAC + ADC, and never adds the heat a second time.
 
     Attributes:

@@ -55,7 +55,9 @@ def map_weights(weights: Tensor, circuit: CrossbarCircuit) -> ConductancePairs:
     w = weights.detach().to(torch.float64)
     largest = float(w.abs().max()) if w.numel() else 0.0
     if not (0 < largest < float("inf")):
-        raise InputError(f"the largest |weight| is {largest:g}; a feedback resistor exists only for finite, non-zero weights")
+        raise InputError(
+            f"the largest |weight| is {largest:g}; a feedback resistor exists only for finite, non-zero weights"
+        )
     scale_S = (circuit.g_max_S - circuit.g_min_S) / largest
     if circuit.mapping == "one-sided":
         plus = circuit.g_min_S + w.clamp_min(0) * scale_S

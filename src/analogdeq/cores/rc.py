@@ -132,8 +132,13 @@ class RCCore(nn.Module):
         """(batch, node) [1]. F(z) = a phi(W z + U u + b)."""
         return self.gain * self.activation.function(self.preactivation(z, drive.current))
 
-    def map_with(self, z: Tensor, u: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
-        """F(z; u) with every parameter handed in, for automatic differentiation."""
+    def trainable(self) -> tuple[Tensor, Tensor, Tensor]:
+        """W, U and b."""
+        return self.W, self.U, self.b
+
+    def map_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
+        """F(z; u) with every tensor of `trainable` handed in, for automatic differentiation."""
+        W, U, b = parameters
         return self.gain * self.activation.function(z @ W.T + u @ U.T + b)
 
     def linearise(self, z: Tensor, drive: Drive) -> "RCLinearisation":
@@ -179,8 +184,8 @@ class RCLinearisation:
 def _contraction_gap(W: Tensor, slope: float) -> float:
     """max(0, 1 - slope ||W||_2).
 
-    A few power iterations bound ||W||_2 from below at the cost of matrix-vector products, which settles most cores that are no
-    contraction; only the others need the singular values.
+    A few power iterations bound ||W||_2 from below at the cost of matrix-vector products, which settles most cores
+    that are no contraction; only the others need the singular values.
     """
     v = torch.full((W.shape[1],), W.shape[1] ** -0.5, dtype=W.dtype, device=W.device)
     lower = 0.0
@@ -200,7 +205,9 @@ def _check_weights(W: Tensor, U: Tensor, b: Tensor) -> None:
         if value.ndim != n_dims:
             raise InputError(f"{name} must have {n_dims} dimensions, got shape {tuple(value.shape)}")
         if value.dtype not in (torch.float32, torch.float64):
-            raise InputError(f"{name} must be float32 or float64, got {value.dtype}; half precision cannot resolve a settle")
+            raise InputError(
+                f"{name} must be float32 or float64, got {value.dtype}; half precision cannot resolve a settle"
+            )
         if value.dtype != W.dtype:
             raise InputError(f"{name} is {value.dtype} but W is {W.dtype}; use one dtype")
         if not bool(torch.isfinite(value).all()):

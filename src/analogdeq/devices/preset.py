@@ -16,13 +16,14 @@ class DevicePreset:
 
     A device asked for conductance G lands at G + sigma(G) N(0, 1), clipped at 0, with
 
-        sigma(G) = sum_k c_k (G / G_max)^k                                          (one draw per device, from the chip seed)
+        sigma(G) = sum_k c_k (G / G_max)^k                                          (one draw per device, from the chip
+        seed)
 
     Attributes:
         name: as scenarios spell it.
         title: what it is.
-        g_max_S: [S]. Reference conductance of the polynomial and upper end of the measured range; infinite where nothing
-            was measured (ideal and Gaussian devices), and then the circuit's g_max takes its place.
+        g_max_S: [S]. Reference conductance of the polynomial and upper end of the measured range; infinite where
+            nothing was measured (ideal and Gaussian devices), and then the circuit's g_max takes its place.
         g_min_S: [S]. Lower end of the measured range.
         sigma_S: [S]. c_0, c_1, ... ; for presets without a measured g_max, in units of the circuit's g_max.
         source: where the figures come from.
@@ -48,8 +49,8 @@ class DevicePreset:
         slack = 1e-9 * reference_S
         if self.is_measured and not (self.g_min_S - slack <= low and high <= self.g_max_S + slack):
             raise RangeError(
-                f"device {self.name!r} was measured from {self.g_min_S:g} to {self.g_max_S:g} S, but the circuit asks for "
-                f"{low:g} to {high:g} S; choose circuit g_min_S and g_max_S inside that range"
+                f"device {self.name!r} was measured from {self.g_min_S:g} to {self.g_max_S:g} S, but the circuit asks "
+                f"for {low:g} to {high:g} S; choose circuit g_min_S and g_max_S inside that range"
             )
         x = target_S / reference_S
         sigma = torch.zeros_like(x)

@@ -13,8 +13,8 @@ def solve_gmres(j_matvec: MatVec, y: Tensor, *, tol: float, max_iter: int, resta
     """Solve (I - J) x = y by restarted GMRES.
 
     Saad and Schultz, SIAM J. Sci. Stat. Comput. 7:856 (1986), algorithm 4, with classical Gram-Schmidt done twice
-    (one matrix product over all earlier basis vectors, where the modified form needs one per vector). A sample whose space is
-    exhausted or whose tolerance is met stops contributing; the batch ends when all have.
+    (one matrix product over all earlier basis vectors, where the modified form needs one per vector). A sample whose
+    space is exhausted or whose tolerance is met stops contributing; the batch ends when all have.
 
     Args:
         j_matvec: x -> J x.

@@ -33,6 +33,10 @@ class Train(Section):
     grad_clip: Ratio | None = Field(default=1.0, gt=0, le=1e6)
     """Longest gradient, by its 2-norm over all parameters; longer ones are shortened to it; "none" leaves them."""
 
+    input_noise: Ratio = Field(default=0.0, ge=0, le=10)
+    """Standard deviation of the Gaussian noise added to each training image, whose pixels span 0 to 1: it makes the
+    network tolerant of small changes, of the input and of the chip."""
+
     forward: Literal["settle", "root"] = "root"
     """Where the equilibrium comes from in training: "root" finds the fixed point directly, "settle" integrates the
     circuit, which is slower and sees what the circuit does."""

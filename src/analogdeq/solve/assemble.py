@@ -36,6 +36,7 @@ def in_si_units(core: Core, drive: Drive, start: Tensor, outcome: Outcome, trace
         evaluations=outcome.evaluations,
         steps=outcome.steps,
         rejected=outcome.rejected,
+        power_end_W=outcome.power_W,
         trace=trace,
     )
 
@@ -60,7 +61,7 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
     """Waveforms read off the stored paths."""
     samples = np.array(record.samples, np.int64)
     ends = [float(judged[k][1].time[-1]) for k in record.samples]
-    grid = np.arange(int(np.floor(max(ends) / record.interval_tau + 1e-9)) + 1) * record.interval_tau
+    grid = np.arange(np.floor(max(ends) / record.interval_tau + 1e-9) + 1, dtype=np.float64) * record.interval_tau
     shape = (grid.size, samples.size)
     state = np.full((*shape, core.n_nodes), np.nan, np.float32)
     power = np.full((*shape, len(core.power_terms)), np.nan, np.float32)

@@ -46,5 +46,5 @@ def last_exit(stepper: Stepper, rows: Tensor, h: Tensor, target: Tensor, band: f
 
 
 def distance(states: Tensor, target: Tensor) -> Tensor:
-    """max |z - target| of states (row, point, node) to targets (row, node): (row, point) float64."""
+    """Max |z - target| of states (row, point, node) to targets (row, node): (row, point) float64."""
     return (states - target.unsqueeze(1)).abs_().amax(2).to(torch.float64)

@@ -12,8 +12,8 @@ FLOOR = 1e-4
 def next_step(h: Tensor, ratio: Tensor, before: Tensor, accepted: Tensor, order: int) -> Tensor:
     """Proportional-integral control, every lane on its own.
 
-    h' = h SAFETY ratio^(-0.7/k) before^(0.4/k),  k = `order`; the damping keeps steps from hovering at the stability limit,
-    where a plain controller alternates between accepted and rejected steps.
+    h' = h SAFETY ratio^(-0.7/k) before^(0.4/k),  k = `order`; the damping keeps steps from hovering at the stability
+    limit, where a plain controller alternates between accepted and rejected steps.
 
     Args:
         h: (lane,) the attempted steps.

@@ -10,7 +10,7 @@ from analogdeq.cores.core import Core, Drive
 
 @final
 class Flow:
-    """d[z, E]/ds for a batch: dE/ds is the power of each term, so energies are integrated by the solver's own stages."""
+    """d[z, E]/ds for a batch, E the energy of each power term, so that the solver's own stages integrate it."""
 
     def __init__(self, core: Core, drive: Drive) -> None:
         self._core, self._drive = core, drive

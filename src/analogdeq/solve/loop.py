@@ -18,7 +18,8 @@ from analogdeq.solve.runge_kutta import Stepper
 from analogdeq.solve.verdict import Verdict
 
 SEARCH_BANDS = 8.0
-"""An equilibrium is looked for once the motion is below this many bands: close enough for Newton, still outside the band."""
+"""An equilibrium is looked for once the motion is below this many bands: close enough for Newton, still outside the
+band."""
 URGENT = 0.25
 """Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
 DROP_FRACTION = 0.125
@@ -31,11 +32,12 @@ SMALLEST_STEP = 1e-12
 
 @final
 class SettleLoop:
-    """Integrates one batch. Each sample has its own clock, step, equilibrium and verdict, so batching changes no result.
+    """Integrates one batch; each sample has its own clock, step, equilibrium and verdict, so batching changes no result.
 
-    Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small, Newton's
-    method finds the fixed point ahead, and the loop integrates on and watches the trajectory enter the band around it. Should
-    a sample already be inside the band when its equilibrium becomes known, it is integrated once more from the start.
+    Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small,
+    Newton's method finds the fixed point ahead, and the loop integrates on and watches the trajectory enter the band
+    around it. Should a sample already be inside the band when its equilibrium becomes known, it is integrated once
+    more from the start.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class SettleLoop:
         self._h_start = 0.25 / self._fastest
         self._lanes = Lanes.begin(z, self._motion(stepper.dz), n_terms, self._h_start, self._search_below)
         self._limit = RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64))
-        self._recurrence = Recurrence(z.shape[0], z.device)
+        self._recurrence = Recurrence(z)
         self._outcome = empty_outcome(z, n_terms)
         self._is_contraction = core.contraction_gap() > 0
 
@@ -101,7 +103,8 @@ class SettleLoop:
         if not bool(lanes.is_aimed.any()):
             return
         distance = (stepper.z_new - lanes.rest).abs_().amax(1).to(torch.float64)
-        # Within a step the state moves by no more than its largest speed allows; twice the ends' speed is a safe bound here.
+        # Within a step the state moves by no more than its largest speed allows; twice the ends' speed is a safe bound
+        # here.
         reach = torch.minimum(lanes.distance, distance) + 2 * self._fastest * lanes.motion * h
         look = accepted & lanes.is_aimed & ~lanes.is_decided & (distance <= self._band) & (reach > self._band)
         rows = torch.nonzero(look).squeeze(1)
@@ -121,10 +124,11 @@ class SettleLoop:
         lanes.search_below = torch.where(lanes.motion > self._search_below, self._search_below, lanes.search_below)
         is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(1e3 * lanes.motion, min=self._band))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
-        if not bool((waiting & (lanes.motion < URGENT * lanes.search_below)).any()):
-            # A batch that waits as a whole gains nothing by waiting longer.
-            if not bool(waiting.any()) or not bool((waiting | lanes.is_aimed | lanes.is_decided).all()):
-                return
+        is_urgent = bool((waiting & (lanes.motion < URGENT * lanes.search_below)).any())
+        # A batch that waits as a whole gains nothing by waiting longer.
+        is_complete = bool(waiting.any()) and bool((waiting | lanes.is_aimed | lanes.is_decided).all())
+        if not is_urgent and not is_complete:
+            return
         rows = torch.nonzero(waiting).squeeze(1)
         eps = torch.finfo(lanes.rest.dtype).eps
         found = find_rest(
@@ -144,7 +148,7 @@ class SettleLoop:
         self._begin_again(rows[(distance <= self._band) & (lanes.time[rows] > 0)])
 
     def _begin_inside(self, rows: Tensor) -> None:
-        """Lanes at rest from the start. One on an unstable equilibrium must not be called settled: it never approached it."""
+        """Lanes at rest from the start: one on an unstable equilibrium never approached it, so it is not settled."""
         if rows.numel() == 0 or self._is_contraction:
             return
         lanes = self._lanes
@@ -173,7 +177,9 @@ class SettleLoop:
         since = torch.minimum(lanes.inside_since, lanes.time)
         lanes.inside_since = torch.where(is_inside, since, torch.inf)
         verdict = torch.full_like(lanes.steps, -1)
-        budget_spent = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (lanes.steps + lanes.rejected >= options.max_steps)
+        budget_spent = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (
+            lanes.steps + lanes.rejected >= options.max_steps
+        )
         verdict[budget_spent] = int(Verdict.TIMED_OUT)
         verdict[torch.isfinite(period)] = int(Verdict.OSCILLATING)
         verdict[is_inside & (lanes.time - lanes.inside_since >= options.dwell_tau)] = int(Verdict.SETTLED)

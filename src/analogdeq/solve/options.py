@@ -26,8 +26,8 @@ class SettleOptions:
 
     Attributes:
         method: one of `METHODS`.
-        rtol: local error allowed per step, relative to the remaining motion max |F(z) - z|: a settle is a decay, and this keeps
-            the relative error of what is left of it, where a tolerance relative to |z| would not.
+        rtol: local error allowed per step, relative to the remaining motion max |F(z) - z|: a settle is a decay, and
+            this keeps the relative error of what is left of it, where a tolerance relative to |z| would not.
         atol: local error allowed per step besides, in units of full scale.
         band: half width of the band that defines the settling time, in units of full scale.
         dwell_tau: how long a sample must stay within half the band before it counts as settled.

@@ -52,7 +52,10 @@ class Record:
 
 @final
 class Recorder:
-    """Collects rows of a `Record`; lanes advance at their own pace, so rows are handed on once every lane has passed them."""
+    """Collects the rows of a `Record`.
+
+    Lanes advance at their own pace, so a row is handed on once every running lane has passed it.
+    """
 
     def __init__(self, record: Record, core: Core, drive: Drive) -> None:
         self._record, self._core = record, core
@@ -89,7 +92,9 @@ class Recorder:
             self._steps[slot].clear()
         self.start(slots, z)
 
-    def observe(self, stepper: Stepper, slots: Tensor, time: Tensor, h: Tensor, ratio: Tensor, accepted: Tensor) -> None:
+    def observe(
+        self, stepper: Stepper, slots: Tensor, time: Tensor, h: Tensor, ratio: Tensor, accepted: Tensor
+    ) -> None:
         """Look at the attempted steps, after `attempt` and before `accept`."""
         recorded = torch.nonzero(slots >= 0).squeeze(1)
         table = torch.stack((time, h, ratio, accepted.double()), 1)[recorded].tolist()
@@ -164,7 +169,8 @@ class Recorder:
         ready = int(running.min()) - self._first if running.size else self._rows[0].shape[0]
         if ready <= 0:
             return
-        times = np.arange(self._first, self._first + ready) * (self._record.interval_tau * self._core.tau_s)
+        step_s = self._record.interval_tau * self._core.tau_s
+        times = np.arange(self._first, self._first + ready, dtype=np.float64) * step_s
         state, power, residual = (rows[:ready] for rows in self._rows)
         block = (times, state, power, residual[..., 0])
         self._done.append(block)

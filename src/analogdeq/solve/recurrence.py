@@ -24,29 +24,29 @@ CLOSED = 1e-2
 class Recurrence:
     """Watches each lane's distance from an anchor, a state it has been in.
 
-    On a limit cycle the trajectory returns to the anchor once a period and misses it no more the second time than the first.
-    A decaying spiral misses it twice as far the second time, so it is not taken for a cycle unless it decays by less than about
-    2e-4 per turn. Anchors are renewed at doubling intervals, so a cycle reached late is found late but is found (the idea is
-    Brent's, BIT 20:176 (1980), for the cycles of iterated maps).
+    On a limit cycle the trajectory returns to the anchor once a period and misses it no more the second time than the
+    first. A decaying spiral misses it twice as far the second time, so it is not taken for a cycle unless it decays by
+    less than about 2e-4 per turn. Anchors are renewed at doubling intervals, so a cycle reached late is found late but
+    is found (the idea is Brent's, BIT 20:176 (1980), for the cycles of iterated maps).
     """
 
-    def __init__(self, lanes: int, device: torch.device) -> None:
-        self._device = device
-        self._anchor: Tensor | None = None
-        self._lanes = lanes
+    def __init__(self, z: Tensor) -> None:
+        """Start watching lanes that are at z (lane, node) at time 0."""
+
+        def full(value: float) -> Tensor:
+            return torch.full((z.shape[0],), value, dtype=torch.float64, device=z.device)
+
+        self._anchor = z.clone()
+        self._since, self._last_return, self._window = full(0.0), full(0.0), full(ONSET_TAU)
+        self._farthest, self._slope = full(0.0), full(0.0)
+        self._period, self._miss = full(torch.nan), full(torch.nan)
 
     def keep(self, rows: Tensor) -> None:
         """Drop every other lane."""
-        self._lanes = rows.shape[0]
-        if self._anchor is not None:
-            self._anchor = self._anchor[rows]
-            self._since, self._window = self._since[rows], self._window[rows]
-            self._farthest, self._slope = self._farthest[rows], self._slope[rows]
-            self._last_return, self._period, self._miss = (
-                self._last_return[rows],
-                self._period[rows],
-                self._miss[rows],
-            )
+        self._anchor = self._anchor[rows]
+        self._since, self._last_return, self._window = self._since[rows], self._last_return[rows], self._window[rows]
+        self._farthest, self._slope = self._farthest[rows], self._slope[rows]
+        self._period, self._miss = self._period[rows], self._miss[rows]
 
     def observe(self, stepper: Stepper, time: Tensor, h: Tensor, accepted: Tensor) -> Tensor:
         """Look at the attempted steps; (lane,) float64: the period in units of tau where a cycle is closed, else NaN.
@@ -57,14 +57,12 @@ class Recurrence:
             h: (lane,) [tau]. Their lengths.
             accepted: (lane,) bool.
         """
-        none = torch.full((self._lanes,), torch.nan, dtype=torch.float64, device=self._device)
-        if not bool((time > ONSET_TAU).any()):
-            return none
-        if self._anchor is None:
-            self._start(stepper, time)
+        found = torch.full_like(time, torch.nan)
+        if not bool((time + h > ONSET_TAU).any()):
+            return found
         offset = stepper.z_new - self._anchor
         squared = (offset * offset).sum(1).to(torch.float64)
-        slope = (offset * stepper.dz_new).sum(1)
+        slope = (offset * stepper.dz_new).sum(1).to(torch.float64)
         # The squared distance has a minimum inside the step where its slope turns from falling to rising.
         turned = torch.nonzero(accepted & (self._slope < 0) & (slope >= 0)).squeeze(1)
         self._slope = torch.where(accepted, slope, self._slope)
@@ -74,10 +72,10 @@ class Recurrence:
             at = time[turned] + theta * h[turned]
             miss = (nearest / self._farthest[turned]).clamp_min(0).sqrt()
             is_return = miss < RETURN
-            self._note_returns(turned[is_return], at[is_return], miss[is_return], none)
+            self._note_returns(turned[is_return], at[is_return], miss[is_return], found)
         stale = accepted & (time + h - self._since > self._window)
         self._renew(torch.nonzero(stale).squeeze(1), stepper, time + h)
-        return none
+        return found
 
     def _note_returns(self, rows: Tensor, at: Tensor, miss: Tensor, found: Tensor) -> None:
         """Compare with the return before; write closed cycles into `found`."""
@@ -94,19 +92,9 @@ class Recurrence:
         # A second return that does not close the cycle: start over from a fresher anchor.
         self._window[rows[~is_first & ~is_closed]] = 0.0
 
-    def _start(self, stepper: Stepper, time: Tensor) -> None:
-        def full(value: float) -> Tensor:
-            return torch.full((self._lanes,), value, dtype=torch.float64, device=self._device)
-
-        self._anchor = stepper.z.clone()
-        self._since, self._last_return = time.clone(), time.clone()
-        self._window, self._farthest = full(2 * ONSET_TAU), full(0.0)
-        self._period, self._miss = full(torch.nan), full(torch.nan)
-        self._slope = torch.zeros(self._lanes, dtype=stepper.z.dtype, device=self._device)
-
     def _renew(self, rows: Tensor, stepper: Stepper, time: Tensor) -> None:
         """Drop the anchor where the lane is now, and wait twice as long for it."""
-        if rows.numel() == 0 or self._anchor is None:
+        if rows.numel() == 0:
             return
         self._anchor[rows] = stepper.z_new[rows]
         age = 2 * (time[rows] - ONSET_TAU).clamp_min(ONSET_TAU)

@@ -1,7 +1,7 @@
 """Verdict, settling time and energy from a whole trajectory: the slow, independent way of the reference back ends.
 
-The native loop decides as it steps. Here a path is complete when it is judged: sampled finely, searched backwards for the last
-point outside the band, refined by a scalar root finder.
+The native loop decides as it steps. Here a path is complete when it is judged: sampled finely, searched backwards for
+the last point outside the band, refined by a scalar root finder.
 """
 
 from collections.abc import Callable
@@ -132,4 +132,6 @@ def _parabola(time: Float64, squared: Float64, k: int) -> tuple[float, float]:
     left, middle, right = squared[k - 1 : k + 2]
     curvature = max(left - 2 * middle + right, 1e-300)
     shift = 0.5 * (left - right) / curvature
-    return float(time[k] + shift * (time[k + 1] - time[k])), float(np.sqrt(max(middle - 0.25 * (left - right) * shift, 0.0)))
+    return float(time[k] + shift * (time[k + 1] - time[k])), float(
+        np.sqrt(max(middle - 0.25 * (left - right) * shift, 0.0))
+    )

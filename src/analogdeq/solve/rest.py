@@ -29,8 +29,8 @@ class Rest:
 def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: float, max_newton: int = 8) -> Rest:
     """Newton-GMRES on F(z) = z, every sample on its own.
 
-    A step that does not halve the residual ends a sample's search. The result is a numerical root, not a physical claim: the
-    settle loop accepts it only once the integrated trajectory has come to rest there.
+    A step that does not halve the residual ends a sample's search. The result is a numerical root, not a physical
+    claim: the settle loop accepts it only once the integrated trajectory has come to rest there.
 
     Args:
         core: the network.
@@ -68,13 +68,18 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
     return Rest(z=z, residual=residual, is_found=residual <= good_enough, evaluations=evaluations)
 
 
-def is_stable(core: Core, drive: Drive, z: Tensor) -> Tensor:
-    """(lane,) bool: whether every eigenvalue of the flow's Jacobian, rate * (J - I), has a negative real part."""
+def flow_eigenvalues(core: Core, drive: Drive, z: Tensor) -> Tensor:
+    """(lane, node) complex: eigenvalues of the flow's Jacobian, rate (J - I), that decide whether a rest attracts."""
     jacobian = core.linearise(z, drive).dense()
     flow = jacobian - torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
     if core.rate is not None:
         flow = core.rate.unsqueeze(1) * flow
-    return torch.linalg.eigvals(flow).real.amax(1) < 0
+    return torch.linalg.eigvals(flow)
+
+
+def is_stable(core: Core, drive: Drive, z: Tensor) -> Tensor:
+    """(lane,) bool: whether every eigenvalue of the flow's Jacobian has a negative real part."""
+    return flow_eigenvalues(core, drive, z).real.amax(1) < 0
 
 
 def _largest(x: Tensor) -> Tensor:

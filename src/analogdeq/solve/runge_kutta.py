@@ -73,17 +73,16 @@ class RungeKutta:
     """
 
     def __init__(self, tableau: Tableau) -> None:
-        self.tableau = tableau
+        self._tableau = tableau
         self.order = tableau.order
         self.evaluations_per_attempt = tableau.n_stages - 1
 
     def begin(self, core: Core, drive: Drive, z: Tensor) -> None:
         """Take a batch on; one evaluation."""
-        self.core, self.drive, self.z = core, drive, z
-        options = {"dtype": z.dtype, "device": z.device}
-        self._a = [torch.tensor([row], **options) for row in self.tableau.a]
-        self._error = torch.tensor([self.tableau.error], **options)
-        self._dense = torch.tensor(self.tableau.dense, dtype=torch.float64, device=z.device)
+        self._core, self._drive, self.z = core, drive, z
+        self._a = [torch.tensor([row], dtype=z.dtype, device=z.device) for row in self._tableau.a]
+        self._error = torch.tensor([self._tableau.error], dtype=z.dtype, device=z.device)
+        self._dense = torch.tensor(self._tableau.dense, dtype=torch.float64, device=z.device)
         self._allocate()
         self._evaluate(z, 0)
 
@@ -117,7 +116,8 @@ class RungeKutta:
     def accept(self, accepted: Tensor) -> None:
         """Advance the accepted lanes; the last stage becomes the first."""
         if bool(accepted.all()):
-            self.z, self.z_new = self.z_new, self.z
+            before: Tensor = self.z
+            self.z, self.z_new = self.z_new, before
             self._k[0].copy_(self._k[-1])
             self._p[0].copy_(self._p[-1])
             return
@@ -144,21 +144,21 @@ class RungeKutta:
     def keep(self, rows: Tensor) -> None:
         """Drop the other lanes and the memory they took."""
         first_k, first_p = self._k[0][rows], self._p[0][rows]
-        self.z, self.drive = self.z[rows], self.drive.rows(rows)
+        self.z, self._drive = self.z[rows], self._drive.rows(rows)
         self._allocate()
         self._k[0], self._p[0] = first_k, first_p
 
     def _allocate(self) -> None:
         lanes, nodes = self.z.shape
-        terms, stages = len(self.core.power_terms), self.tableau.n_stages
+        terms, stages = len(self._core.power_terms), self._tableau.n_stages
         self._k = self.z.new_empty(stages, lanes, nodes)
         self._p = self.z.new_empty(stages, lanes, terms)
         self._combination = torch.empty_like(self.z)
         self.z_new = torch.empty_like(self.z)
-        self._work = self.z.new_empty(self.core.work_buffers, lanes, nodes)
+        self._work = self.z.new_empty(self._core.work_buffers, lanes, nodes)
 
     def _evaluate(self, z: Tensor, stage: int) -> None:
-        self.core.evaluate(z, self.drive, self._k[stage], self._p[stage], self._work)
+        self._core.evaluate(z, self._drive, self._k[stage], self._p[stage], self._work)
 
     def _weights(self, theta: Tensor) -> Tensor:
         """(row, point) -> b_i(theta), (row, point, stage)."""

@@ -18,7 +18,8 @@ _NAMES = {"scipy-radau": "Radau", "scipy-bdf": "BDF", "scipy-lsoda": "LSODA", "s
 def settle_paths(core: Core, drive: Drive, z: Tensor, options: SettleOptions) -> list[tuple[Judgement, Path]]:
     """Every sample's judgement and path.
 
-    scipy measures its tolerance against |z|, so it is given rtol * band: the same accuracy where it matters, at the band.
+    scipy measures its tolerance against |z|, so it is given rtol * band: the same accuracy where it matters, at the
+    band.
     """
     rows = torch.arange(z.shape[0], device=z.device).unsqueeze(1)
     return [_settle_one(core, drive.rows(row), z[row], options) for row in rows]
@@ -38,7 +39,8 @@ def _settle_one(core: Core, drive: Drive, z: Tensor, options: SettleOptions) -> 
     if not bool(torch.isfinite(drive.current).all()):
         return Judgement(verdict=Verdict.DIVERGED, z=y[:n], z_readout=y[:n], energy=y[n:]), path
     pieces: list[tuple[float, object]] = []
-    # Watts times tau are far below the tolerance that suits z; scaled by their own size they get the same relative accuracy.
+    # Watts times tau are far below the tolerance that suits z; scaled by their own size they get the same relative
+    # accuracy.
     scale = np.ones_like(y)
     scale[n:] = np.maximum(np.abs(derivative(0.0, y)[n:]), 1e-300)
 

@@ -42,7 +42,13 @@ def settle(
     Args:
         core: an ideal core, or a chip.
         u: (batch, input) [1]. Inputs, from -1 to +1 for a chip's DAC.
-        method, rtol, atol, band, dwell_tau, max_time_tau, max_steps: see `SettleOptions`.
+        method: "tsit5", "bosh3", or a reference back end, see `analogdeq.solve.options.METHODS`.
+        rtol: local error per step relative to the remaining motion max |F(z) - z|.
+        atol: local error per step besides, in units of full scale.
+        band: half width of the band that defines the settling time, in units of full scale.
+        dwell_tau: how long a sample must stay within half the band.
+        max_time_tau: time budget, in time constants.
+        max_steps: budget of attempted steps per sample.
         z0: (batch, node) [1]. Where to start; discharged nodes if None.
         record: which samples' waveforms to record.
         throw: raise if a sample does not settle, instead of returning its verdict.
@@ -51,12 +57,18 @@ def settle(
         One entry per sample: the equilibrium, when it was reached, at what energy, or why it was not.
 
     Raises:
-        InputError: for unusable weights, shapes, dtypes or options. A NaN in one sample's input is that sample's verdict
-            ("diverged"), not an error: the rest of the batch is sound.
+        InputError: for unusable weights, shapes, dtypes or options. A NaN in one sample's input is that sample's
+            verdict ("diverged"), not an error: the rest of the batch is sound.
         SettleError: with `throw`, naming the worst sample and what to do.
     """
     options = SettleOptions(
-        method=method, rtol=rtol, atol=atol, band=band, dwell_tau=dwell_tau, max_time_tau=max_time_tau, max_steps=max_steps
+        method=method,
+        rtol=rtol,
+        atol=atol,
+        band=band,
+        dwell_tau=dwell_tau,
+        max_time_tau=max_time_tau,
+        max_steps=max_steps,
     )
     _check_input(core, u, z0, record)
     drive = core.drive(u)

@@ -22,12 +22,14 @@ class Settled:
         ledger: the energy term by term; None for a core without a circuit.
         verdict_code: (batch,) uint8. A `Verdict` each.
         residual: (batch,) float64 [1]. max |F(z) - z| at `z`.
-        error_bound: (batch,) float64 [1]. residual / (1 - Lipschitz constant of F), a bound on the distance of `z` from the
-            equilibrium in the Euclidean norm of the residual vector; NaN where F is not a contraction in that norm.
+        error_bound: (batch,) float64 [1]. ||F(z) - z||_2 / (1 - Lipschitz constant of F), a bound on the Euclidean
+            distance of `z` from the equilibrium; NaN where F is no contraction.
         period_s: (batch,) float64 [s]. Period of the limit cycle; NaN unless oscillating.
         evaluations: (batch,) int64. Evaluations of the derivative spent on each sample.
         steps: (batch,) int64. Accepted steps.
         rejected: (batch,) int64. Rejected steps.
+        power_end_W: (batch, term) float64 [W]. Power of each of the core's terms where the integration stopped: for a
+            settled sample, what holding it costs.
         trace: the waveforms, where recording was asked for.
     """
 
@@ -43,6 +45,7 @@ class Settled:
     evaluations: Tensor
     steps: Tensor
     rejected: Tensor
+    power_end_W: Tensor | None = None
     trace: Trace | None = None
 
     @property

@@ -1,7 +1,8 @@
 """Settle with `torchdiffeq`: one step size shared by the batch, kept from its known traps.
 
-The guard rails: dimensionless time (its step floor is absolute), the error norm is the worst sample's and not the batch's mean,
-the horizon grows chunk by chunk (its event search stops at the first sample), and the number of steps is bounded.
+The guard rails: dimensionless time (its step floor is absolute), the error norm is the worst sample's and not the
+batch's mean, the horizon grows chunk by chunk (its event search stops at the first sample), and the number of steps is
+bounded.
 """
 
 import numpy as np
@@ -53,7 +54,9 @@ def settle_paths(core: Core, drive: Drive, z: Tensor, options: SettleOptions) ->
             row = torch.tensor([k], device=z.device)
             path = _path(t, ys[:, k], dys[:, k], n, flow.evaluations)
             if not bool(is_sound[k]):
-                nan_end = Judgement(verdict=Verdict.DIVERGED, z=ys[0, k, :n], z_readout=ys[0, k, :n], energy=ys[0, k, n:])
+                nan_end = Judgement(
+                    verdict=Verdict.DIVERGED, z=ys[0, k, :n], z_readout=ys[0, k, :n], energy=ys[0, k, n:]
+                )
                 judged[k] = (nan_end, _path(t[:1], ys[:1, k], dys[:1, k], n, 1))
             else:
                 judgement = judge(path, core, drive.rows(row), options)

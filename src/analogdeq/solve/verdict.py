@@ -28,6 +28,6 @@ _ADVICE = {
     "(settling slows as 1/gap)",
     Verdict.OSCILLATING: "on a limit cycle, so more time will not help; lower the gain of W or its skew part "
     "(a rest needs max Re eig(D W) < 1)",
-    Verdict.DIVERGED: "left every bound; the drive or state is not finite or the loop gain of an unbounded activation is "
-    "1 or more: bound the activation, lower W, or look for NaN in the input",
+    Verdict.DIVERGED: "left every bound; the drive or state is not finite, or the loop gain of an unbounded "
+    "activation is 1 or more: bound the activation, lower W, or look for NaN in the input",
 }

@@ -1,0 +1,50 @@
+"""How a command shows the result of an evaluation or a settle."""
+
+from typing import Any
+
+from analogdeq.cli.console import print_json, print_table
+from analogdeq.cli.exits import DONE, NOT_SETTLED
+
+
+def show(summary: dict[str, Any], files: dict[str, str], *, as_json: bool) -> int:
+    """Print a summary and where the files are; returns the exit code."""
+    if as_json:
+        print_json({**summary, "files": files})
+    else:
+        print_table(str(summary["scenario"]), [*_rows(summary), ("", ""), *files.items()])
+    return NOT_SETTLED if summary["fraction_not_settled"] > 0 else DONE
+
+
+def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    if "accuracy_ideal" in summary:
+        n = summary["images"]
+        rows += [
+            ("accuracy, ideal core", f"{100 * summary['accuracy_ideal']:.2f} %  of {n} test images"),
+            (
+                "accuracy, on the chip",
+                f"{100 * summary['accuracy_chip']:.2f} %  (chip seed {summary['seeds']['chip']})",
+            ),
+            ("", ""),
+        ]
+    times = summary["t_settle_s"]
+    rows.append(
+        ("settling time p50 / p95 / max", " / ".join(_time_ns(times[key]) for key in ("p50", "p95", "max")) + " ns")
+    )
+    verdicts = ", ".join(f"{count} {name}" for name, count in summary["verdicts"].items() if count)
+    rows.append(("not settled", f"{100 * summary['fraction_not_settled']:.2f} %  ({verdicts})"))
+    rows.append(("function evaluations, mean", f"{summary['evaluations_mean']:.0f} per image"))
+    rows.append(("", ""))
+    rows.append(("energy per inference, mean", _energy_pJ(summary["energy_J"]["mean"]) + " pJ"))
+    rows += [(f"  {name}", _energy_pJ(value) + " pJ") for name, value in summary["energy_terms_mean_J"].items()]
+    if "energy_clocked_J" in summary:
+        rows.append(("energy, clocked at the slowest", _energy_pJ(summary["energy_clocked_J"]["mean"]) + " pJ"))
+    return rows
+
+
+def _time_ns(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1e9:.4g}"
+
+
+def _energy_pJ(joules: float) -> str:
+    return f"{joules * 1e12:,.4g}" if abs(joules) < 1e-9 else f"{joules * 1e12:,.0f}"

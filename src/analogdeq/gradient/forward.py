@@ -1,0 +1,105 @@
+"""The forward pass of an equilibrium: a fixed point per sample, by the circuit's own settling or by a root finder."""
+
+from dataclasses import dataclass, field
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
+
+from analogdeq.cores.core import Core
+from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.rest import find_rest
+from analogdeq.solve.settle import settle
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FixedPoint:
+    """Equilibria of a batch.
+
+    Attributes:
+        z: (batch, node).
+        residual: (batch,) float64. max |F(z) - z|.
+        is_found: (batch,) bool.
+        evaluations: (batch,) int64.
+    """
+
+    z: Tensor
+    residual: Tensor
+    is_found: Tensor
+    evaluations: Tensor
+
+
+class Forward(Protocol):
+    """How an equilibrium is found."""
+
+    def solve(self, core: Core, u: Tensor) -> FixedPoint:
+        """(batch, input) -> the equilibrium of each sample; not differentiated."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class BySettling:
+    """Integrate the circuit until it rests: what the chip does, with its basin of attraction."""
+
+    options: SettleOptions = field(default_factory=SettleOptions)
+
+    def solve(self, core: Core, u: Tensor) -> FixedPoint:
+        """(batch, input) -> where each sample settles."""
+        o = self.options
+        out = settle(
+            core, u, method=o.method, rtol=o.rtol, atol=o.atol, band=o.band, dwell_tau=o.dwell_tau,
+            max_time_tau=o.max_time_tau, max_steps=o.max_steps,
+        )  # fmt: skip
+        return FixedPoint(z=out.z, residual=out.residual, is_found=out.is_settled, evaluations=out.evaluations)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ByRootFinding:
+    """Relax towards the equilibrium with large steps, then Newton; a sample this fails for is settled instead.
+
+    z <- z + h (F(z) - z): with h = 1 the Picard iteration, with h < 1 forward Euler on the circuit's own equation, so
+    that the root approached is the one the circuit would approach. Newton takes over where the residual is small.
+
+    Attributes:
+        tol: residual max |F(z) - z| to reach, in units of full scale; not below what rounding allows.
+        relaxation: h.
+        max_relaxations: evaluations spent before Newton at the most.
+        newton_below: residual at which Newton takes over.
+    """
+
+    tol: float = 1e-6
+    relaxation: float = 0.8
+    max_relaxations: int = 30
+    newton_below: float = 0.05
+
+    def solve(self, core: Core, u: Tensor) -> FixedPoint:
+        """(batch, input) -> the equilibrium of each sample."""
+        drive = core.drive(u)
+        z = core.initial_state(drive)
+        relaxations = 0
+        for _ in range(self.max_relaxations):
+            motion = core.fixed_point_map(z, drive).sub_(z)
+            relaxations += 1
+            z = z.add_(motion, alpha=self.relaxation) if relaxations > 1 else z.add(motion, alpha=self.relaxation)
+            if float(motion.abs().max()) < self.newton_below * core.full_scale:
+                break
+        tol = max(self.tol, 8 * torch.finfo(core.dtype).eps) * core.full_scale
+        rest = find_rest(core, drive, z, tol=tol, good_enough=4 * tol)
+        found = FixedPoint(
+            z=rest.z, residual=rest.residual, is_found=rest.is_found, evaluations=rest.evaluations + relaxations
+        )
+        return found if bool(found.is_found.all()) else self._settle_rest(core, u, found)
+
+    @staticmethod
+    def _settle_rest(core: Core, u: Tensor, found: FixedPoint) -> FixedPoint:
+        rows = torch.nonzero(~found.is_found).squeeze(1)
+        slow = BySettling().solve(core, u[rows])
+        return FixedPoint(
+            z=found.z.index_copy(0, rows, slow.z),
+            residual=found.residual.index_copy(0, rows, slow.residual),
+            is_found=found.is_found.index_copy(0, rows, slow.is_found),
+            evaluations=found.evaluations.index_add(0, rows, slow.evaluations),
+        )

@@ -1,0 +1,1 @@
+"""Models: networks with an equilibrium inside, as ordinary `nn.Module`s."""

@@ -1,0 +1,1 @@
+"""Tasks: the data a network learns."""
