@@ -10,6 +10,7 @@
     |-- DataError         a data set is missing, damaged or not what it claims to be
     |-- TraceError        a trace file cannot be written or read
     |-- RunError          a run directory is taken, or cannot be written
+    |-- ReportError       a report or one of its pictures cannot be written
     |-- CheckpointError   a checkpoint cannot be written or read
     `-- DependencyError   an optional package or program is not installed
 
@@ -60,6 +61,10 @@ class TraceError(AnalogdeqError):
 
 class RunError(AnalogdeqError):
     """A run directory is taken, or cannot be written."""
+
+
+class ReportError(AnalogdeqError):
+    """A report or one of its pictures cannot be written."""
 
 
 class CheckpointError(AnalogdeqError):

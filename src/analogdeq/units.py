@@ -2,6 +2,7 @@
 
 import math
 import re
+from decimal import Decimal
 
 from analogdeq.errors import UnitError
 
@@ -15,7 +16,7 @@ PREFIXES = {
     "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
 }  # fmt: skip
 UNITS = ("F", "S", "V", "A", "W", "J", "s", "Hz", "K", "ohm", "1/V")
-SPELLINGS = {"Ω": "ohm", "Ohm": "ohm", "ohms": "ohm", "V^-1": "1/V", "/V": "1/V"}
+SPELLINGS = {"Ω": "ohm", "\u2126": "ohm", "Ohm": "ohm", "ohms": "ohm", "V^-1": "1/V", "/V": "1/V"}
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$")
 
@@ -28,21 +29,21 @@ def parse_quantity(text: str, unit: str) -> float:
         unit: one of `UNITS`.
 
     Raises:
-        UnitError: if there is no number, or its unit is not `unit` with an SI prefix.
+        UnitError: if there is no number, it is beyond floating point, or its unit is not `unit` with an SI prefix.
     """
     match = _NUMBER.match(text)
     if match is None:
         raise UnitError(f"{text!r} is not a number with a unit; write for example '10 n{unit}' or 1e-8")
     number, suffix = float(match.group(1)), match.group(2)
     if not suffix:
-        return number
+        return _finite(number, text)
     scale = _scale(suffix, unit)
     if scale is None:
         raise UnitError(
             f"{text!r} is not in {unit}; write for example '{number:g} n{unit}' or a plain number in {unit}"
         )
-    # Dividing by the exact power of ten keeps "10 nF" equal to 1e-8 to the last bit; multiplying would not.
-    return number / round(1 / scale) if scale < 1 else number * scale
+    # In decimals, so that "10 nF" equals 1e-8 to the last bit; 10 * 1e-9 does not.
+    return _finite(float(Decimal(repr(number)) * Decimal(repr(scale))), text)
 
 
 def format_quantity(value: float, unit: str, digits: int = 3) -> str:
@@ -54,7 +55,13 @@ def format_quantity(value: float, unit: str, digits: int = 3) -> str:
     if abs(mantissa) >= 1000 and exponent < 12:  # 999.9 rounded up
         mantissa, exponent = mantissa / 1000, exponent + 3
     symbol = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}[exponent]
-    return f"{mantissa:.{digits}g} {symbol}{unit}"
+    return f"{mantissa:.{max(digits, 3)}g} {symbol}{unit}"  # already rounded; fewer digits would bring an exponent
+
+
+def _finite(value: float, text: str) -> float:
+    if not math.isfinite(value):
+        raise UnitError(f"{text!r} is not finite; floating point ends at 1.8e308")
+    return value
 
 
 def _scale(suffix: str, unit: str) -> float | None:

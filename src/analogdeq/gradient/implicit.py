@@ -85,8 +85,9 @@ class ImplicitGradient:
             "dense": "I - J is singular: the equilibrium is at a fold, where no gradient exists",
         }[self.solver]
         text = (
-            f"the linear solve of the implicit gradient missed its tolerance for "
-            f"{int(missed.sum())} of {missed.numel()} samples (worst: sample {worst}, relative residual {float(residual[worst]):.2e}, tolerance {tol:.0e}); {advice}"
+            f"the linear solve of the implicit gradient missed its tolerance for {int(missed.sum())} of "
+            f"{missed.numel()} samples (worst: sample {worst}, relative residual {float(residual[worst]):.2e}, "
+            f"tolerance {tol:.0e}); {advice}"
         )
         if self.on_failure == "raise":
             raise GradientError(text)

@@ -34,7 +34,7 @@ class Settle(Section):
     """Half-width of the settling band around the equilibrium, as a fraction of full scale: the settling time is the
     last instant outside it. 1e-3 is a quarter of a step of 8 bits."""
 
-    dwell_tau: TimeConstants = Field(default=3.0, ge=0, le=1e6)
+    dwell_tau: TimeConstants = Field(default=2.0, ge=0, le=1e6)
     """How long a sample must look settled before it is believed."""
 
     max_time_tau: TimeConstants = Field(default=500.0, gt=0, le=1e9)

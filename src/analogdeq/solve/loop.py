@@ -32,7 +32,7 @@ SMALLEST_STEP = 1e-12
 
 @final
 class SettleLoop:
-    """Integrates one batch; each sample has its own clock, step, equilibrium and verdict, so batching changes no result.
+    """Integrates one batch; each sample has its own clock, step, rest and verdict, so batching changes no result.
 
     Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small,
     Newton's method finds the fixed point ahead, and the loop integrates on and watches the trajectory enter the band
@@ -84,10 +84,12 @@ class SettleLoop:
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
         period = self._recurrence.observe(stepper, lanes.time, h, accepted)
-        self._watch_band(h, accepted)
-        lanes.energy += torch.where(accepted.unsqueeze(1), self._energy_of_step(h), 0.0)
+        motion = self._motion(stepper.dz_new)
+        self._watch_band(h, motion, accepted)
+        if self._core.power_terms:
+            lanes.energy += torch.where(accepted.unsqueeze(1), self._energy_of_step(h), 0.0)
         lanes.time = torch.where(accepted, lanes.time + h, lanes.time)
-        lanes.motion = torch.where(accepted, self._motion(stepper.dz_new), lanes.motion)
+        lanes.motion = torch.where(accepted, motion, lanes.motion)
         stepper.accept(accepted)
         is_open = ~lanes.is_decided
         lanes.evaluations += stepper.evaluations_per_attempt * is_open
@@ -97,15 +99,15 @@ class SettleLoop:
         lanes.ratio_before = torch.where(accepted, ratio, lanes.ratio_before)
         return period
 
-    def _watch_band(self, h: Tensor, accepted: Tensor) -> None:
+    def _watch_band(self, h: Tensor, motion: Tensor, accepted: Tensor) -> None:
         """Note where lanes left the band for the last time so far, and their distance from rest."""
         lanes, stepper = self._lanes, self._stepper
         if not bool(lanes.is_aimed.any()):
             return
         distance = (stepper.z_new - lanes.rest).abs_().amax(1).to(torch.float64)
-        # Within a step the state moves by no more than its largest speed allows; twice the ends' speed is a safe bound
-        # here.
-        reach = torch.minimum(lanes.distance, distance) + 2 * self._fastest * lanes.motion * h
+        # How far out the state can have been between the ends, if it never moves half as fast again as at the faster end.
+        speed = self._fastest * torch.maximum(lanes.motion, motion)
+        reach = 0.5 * (lanes.distance + distance) + 0.75 * speed * h
         look = accepted & lanes.is_aimed & ~lanes.is_decided & (distance <= self._band) & (reach > self._band)
         rows = torch.nonzero(look).squeeze(1)
         if rows.numel():
@@ -182,12 +184,25 @@ class SettleLoop:
         )
         verdict[budget_spent] = int(Verdict.TIMED_OUT)
         verdict[torch.isfinite(period)] = int(Verdict.OSCILLATING)
-        verdict[is_inside & (lanes.time - lanes.inside_since >= options.dwell_tau)] = int(Verdict.SETTLED)
+        has_dwelt = lanes.time - lanes.inside_since >= options.dwell_tau
+        verdict[is_inside & (has_dwelt | self._is_trapped(is_inside))] = int(Verdict.SETTLED)
         is_bounded = lanes.motion <= self._limit[lanes.index]  # False for NaN
         verdict[~is_bounded | (lanes.h < 0.1 * SMALLEST_STEP)] = int(Verdict.DIVERGED)
         decided = (verdict >= 0) & ~lanes.is_decided
         if bool(decided.any()):
             self._save(torch.nonzero(decided).squeeze(1), verdict, period)
+
+    def _is_trapped(self, is_inside: Tensor) -> Tensor:
+        """(lane,) bool: lanes that provably never leave the band again.
+
+        For a contraction sum_i (z_i - z*_i)^2 / rate_i only falls, and it bounds every node's distance.
+        """
+        if not self._is_contraction or not bool(is_inside.any()):
+            return torch.zeros_like(is_inside)
+        offset = (self._stepper.z - self._lanes.rest).square_()
+        if self._core.rate is not None:
+            offset.mul_(self._fastest / self._core.rate)
+        return offset.sum(1).to(torch.float64) <= self._band**2
 
     def _save(self, rows: Tensor, verdict: Tensor, period: Tensor) -> None:
         """Write the outcome of lanes whose verdict is in."""

@@ -39,7 +39,7 @@ class SettleOptions:
     rtol: float = 1e-3
     atol: float = 1e-6
     band: float = 1e-3
-    dwell_tau: float = 3.0
+    dwell_tau: float = 2.0
     max_time_tau: float = 500.0
     max_steps: int = 20_000
 

@@ -21,6 +21,10 @@ class Sink(Protocol):
         ...
 
 
+BLOCK = 64
+"""Rows handed on at once: a sink that compresses wants whole chunks."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -166,7 +170,8 @@ class Recorder:
     def _flush(self) -> None:
         """Hand on the rows that every running lane has passed."""
         running = self._next[self._is_running]
-        ready = int(running.min()) - self._first if running.size else self._rows[0].shape[0]
+        passed = int(running.min()) - self._first if running.size else self._rows[0].shape[0]
+        ready = BLOCK * (passed // BLOCK) if running.size else passed
         if ready <= 0:
             return
         step_s = self._record.interval_tau * self._core.tau_s

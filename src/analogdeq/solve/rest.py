@@ -1,6 +1,7 @@
-"""The equilibrium a trajectory is about to reach, by Newton's method from where it is."""
+"""The equilibrium a trajectory is about to reach, by root finding from where it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import final
 
 import torch
 from torch import Tensor
@@ -8,7 +9,13 @@ from torch import Tensor
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.gmres import solve_gmres
 
+MAX_PICARD = 40
+PICARD_CONTRACTION = 0.85
+"""Where the slowest sample contracts less per evaluation, Newton's method needs fewer."""
+MAX_NEWTON = 8
 
+
+@final
 @dataclass(frozen=True, kw_only=True)
 class Rest:
     """Fixed points of F near some states.
@@ -26,11 +33,12 @@ class Rest:
     evaluations: Tensor
 
 
-def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: float, max_newton: int = 8) -> Rest:
-    """Newton-GMRES on F(z) = z, every sample on its own.
+def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: float) -> Rest:
+    """The fixed points of F near the given states, every sample on its own.
 
-    A step that does not halve the residual ends a sample's search. The result is a numerical root, not a physical
-    claim: the settle loop accepts it only once the integrated trajectory has come to rest there.
+    Picard iterations first, where they contract well: they cost one evaluation each and nothing besides. What they leave
+    is done by Newton's method. The result is a numerical root, not a physical claim: the settle loop accepts it only once
+    the integrated trajectory has come to rest there.
 
     Args:
         core: the network.
@@ -38,15 +46,48 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
         z: (lane, node). Where the trajectories are.
         tol: residual at which a sample is done.
         good_enough: residual that still counts as found, where rounding stops the search above `tol`.
-        max_newton: bound on Newton steps.
+    """
+    residual_vector = core.fixed_point_map(z, drive).sub_(z)
+    rest = Rest(
+        z=z,
+        residual=_largest(residual_vector),
+        is_found=torch.zeros(z.shape[0], dtype=torch.bool, device=z.device),
+        evaluations=torch.ones(z.shape[0], dtype=torch.int64, device=z.device),
+    )
+    rest, residual_vector = _picard(core, drive, rest, residual_vector, tol)
+    rest = _newton(core, drive, rest, residual_vector, tol)
+    return replace(rest, is_found=rest.residual <= good_enough)
+
+
+def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float) -> tuple[Rest, Tensor]:
+    """Z <- F(z) while the slowest open sample contracts; a sample that does not improve keeps its best state."""
+    z, residual = rest.z, rest.residual
+    evaluations = rest.evaluations.clone()
+    for _ in range(MAX_PICARD):
+        is_open = residual > tol
+        if not bool(is_open.any()):
+            break
+        z_try = z + residual_vector
+        vector_try = core.fixed_point_map(z_try, drive).sub_(z_try)
+        residual_try = _largest(vector_try)
+        evaluations += is_open
+        better = (residual_try < residual).unsqueeze(1)
+        z, residual_vector = torch.where(better, z_try, z), torch.where(better, vector_try, residual_vector)
+        slowest = float((residual_try / residual)[is_open].max())
+        residual = torch.minimum(residual, residual_try)
+        if not slowest < PICARD_CONTRACTION:
+            break
+    return Rest(z=z, residual=residual, is_found=rest.is_found, evaluations=evaluations), residual_vector
+
+
+def _newton(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float) -> Rest:
+    """Newton-GMRES on F(z) = z; a step that does not halve a sample's residual ends its search.
 
     Source: R. S. Dembo, S. C. Eisenstat, T. Steihaug, SIAM J. Numer. Anal. 19:400 (1982), inexact Newton.
     """
-    residual_vector = core.fixed_point_map(z, drive) - z
-    residual = _largest(residual_vector)
-    evaluations = torch.ones(z.shape[0], dtype=torch.int64, device=z.device)
+    z, residual, evaluations = rest.z, rest.residual, rest.evaluations.clone()
     is_open = residual > tol
-    for _ in range(max_newton):
+    for _ in range(MAX_NEWTON):
         rows = torch.nonzero(is_open).squeeze(1)
         if rows.numel() == 0:
             break
@@ -65,7 +106,7 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
         residual = residual.index_copy(0, won, residual_try[better])
         is_open = torch.zeros_like(is_open)
         is_open[won] = residual[won] > tol
-    return Rest(z=z, residual=residual, is_found=residual <= good_enough, evaluations=evaluations)
+    return Rest(z=z, residual=residual, is_found=rest.is_found, evaluations=evaluations)
 
 
 def flow_eigenvalues(core: Core, drive: Drive, z: Tensor) -> Tensor:

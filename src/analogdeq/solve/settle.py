@@ -28,7 +28,7 @@ def settle(
     rtol: float = 1e-3,
     atol: float = 1e-6,
     band: float = 1e-3,
-    dwell_tau: float = 3.0,
+    dwell_tau: float = 2.0,
     max_time_tau: float = 500.0,
     max_steps: int = 20_000,
     z0: Tensor | None = None,

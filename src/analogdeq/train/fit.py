@@ -51,8 +51,8 @@ class FitOptions:
 class Trainer:
     """Fits a hybrid DEQ, epoch by epoch; the state after an epoch depends on nothing but its checkpoint.
 
-    Order and noise of the images are drawn from (seed, epoch), so a run that was killed and resumed goes through the same
-    numbers.
+    Order and noise of the images are drawn from (seed, epoch), so a run that was killed and resumed goes through the
+    same numbers.
     """
 
     def __init__(self, model: HybridDEQ, data: Dataset, options: FitOptions) -> None:

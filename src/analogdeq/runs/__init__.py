@@ -1,0 +1,1 @@
+"""Runs: what one command does and the directory it leaves."""

@@ -1,0 +1,74 @@
+"""Everything a run takes for granted, as rows of a table: a figure without its assumptions is an advertisement."""
+
+from analogdeq.chip import Chip
+from analogdeq.report import Assumption
+from analogdeq.solve.options import SettleOptions
+from analogdeq.units import format_quantity
+
+EQUATIONS = "docs/equations.md"
+
+
+def assumptions_of(chip: Chip, options: SettleOptions) -> tuple[Assumption, ...]:
+    """The rows for one chip and one way of settling it."""
+    return tuple(Assumption(*row) for row in (*_circuit(chip), *_power(chip), *_device(chip), *_method(options)))
+
+
+def _circuit(chip: Chip) -> list[tuple[str, str, str, str]]:
+    c = chip.circuit
+    noise_gain = float(chip.noise_gain().max())
+    pole_s = c.amplifier.closed_loop_tau_s(noise_gain, c.tau_s)
+    window = f"{format_quantity(c.g_min_S, 'S')} to {format_quantity(c.g_max_S, 'S')}"
+    pole = f"K_n / (2 pi GBW) at the fullest row: {c.tau_s / pole_s:.3g} times faster than the node"
+    return [
+        ("circuit level", "0", "ideal amplifiers: no second pole, no swing limit, no offset", EQUATIONS),
+        ("time constant", format_quantity(c.tau_s, "s"), "tau = R C, the clock of every time here", "scenario"),
+        ("unit voltage", format_quantity(c.unit_voltage_V, "V"), "the node voltage for z = 1", "scenario"),
+        ("mapping", c.mapping, "how weights become conductance pairs", "scenario"),
+        ("conductance window", window, "targets of the devices", "scenario"),
+        (
+            "feedback resistor",
+            format_quantity(chip.pairs.feedback_ohm, "ohm"),
+            "R_f = max|w| / (g_max - g_min), one value for W, U and b",
+            "derived",
+        ),
+        ("largest noise gain", f"{noise_gain:.3g}", "K_n = 1 + R_f G_tot of the fullest row", "derived"),
+        ("neglected amplifier pole", format_quantity(pole_s, "s"), pole, "derived"),
+    ]
+
+
+def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
+    c = chip.circuit
+    bias_source = "scenario" if c.amplifier.bias_W is not None else "g_m/I_D method, design estimate"
+    readout = "an ideal settle detector per sample; the clocked figure holds every sample for the slowest"
+    dac = f"{c.dac.bits} bit, {format_quantity(c.dac.energy_J, 'J')}"
+    adc = f"{c.adc.bits} bit, {format_quantity(c.adc.energy_J, 'J')}"
+    hold = format_quantity(c.adc.conversion_s, "s")
+    return [
+        ("supply", "±" + format_quantity(c.supply_V, "V"), "class-B outputs draw V_DD |i|", "scenario"),
+        ("amplifier bias, whole chip", format_quantity(chip.bias_W(), "W"), "tied to bandwidth and load", bias_source),
+        ("DAC", dac, "per input conversion", c.dac.source),
+        ("ADC", adc, "per output conversion", c.adc.source),
+        ("conversion time", hold, "the circuit is held at rest so long", "scenario"),
+        ("readout instant", "t_settle", readout, EQUATIONS),
+        ("not counted", "-", "clocks, control, memory for u, programming, links, digital encoder and readout", "-"),
+    ]
+
+
+def _device(chip: Chip) -> list[tuple[str, str, str, str]]:
+    d = chip.device_preset
+    return [
+        ("device", d.title, "programming error, one draw per device from the chip seed", d.source),
+        ("chip seed", str(chip.seed), "which chip of the fab", "scenario"),
+        ("left out of the device", d.not_modelled or "-", "reported by the source, not modelled here", d.source),
+        ("noise, wires, temperature", "none", "no thermal noise, IR drop, drift or ageing in this version", "-"),
+    ]
+
+
+def _method(options: SettleOptions) -> list[tuple[str, str, str, str]]:
+    tolerance = f"rtol {options.rtol:g}, atol {options.atol:g}"
+    return [
+        ("solver", options.method, "per-sample steps, clock and verdict", "scenario"),
+        ("tolerance", tolerance, "local error per step: relative to the remaining motion, and absolute", "scenario"),
+        ("band", f"{options.band:g} of full scale", "settled = inside it around the rest for good", "scenario"),
+        ("time budget", f"{options.max_time_tau:g} tau", "after which a sample has timed out", "scenario"),
+    ]

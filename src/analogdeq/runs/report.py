@@ -1,0 +1,79 @@
+"""From the files of a run directory to its report."""
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from analogdeq.build import build_chip, build_model, build_settle_options
+from analogdeq.errors import DataError
+from analogdeq.report import ReportData, Waveforms, write_report
+from analogdeq.runs.assumptions import assumptions_of
+from analogdeq.runs.directory import RunDirectory
+from analogdeq.runs.evaluation import Evaluation
+from analogdeq.scenario import Scenario, dump_scenario, load_scenario
+from analogdeq.trace import TraceFile, open_trace
+from analogdeq.train.checkpoint import load_checkpoint
+from analogdeq.train.fit import load_weights
+from analogdeq.train.metrics import read_metrics
+
+
+def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
+    """Write figures and page from what the run has stored; nothing is simulated again."""
+    scenario = _evaluated_scenario(run)
+    evaluation = Evaluation.load(run.evaluation)
+    model = build_model(scenario)
+    load_weights(model, load_checkpoint(run.checkpoint), run.checkpoint)
+    chip = build_chip(scenario, model.core)
+    waveforms = None
+    if run.trace.exists():
+        with open_trace(run.trace) as trace:
+            waveforms = _waveforms(trace, evaluation)
+    terms = dict(zip(evaluation.terms.tolist(), evaluation.energy_terms_J.T, strict=True))
+    data = ReportData(
+        title=scenario.title or scenario.name,
+        scenario_name=scenario.name,
+        scenario_toml=dump_scenario(scenario),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance=provenance,
+        t_settle_s=evaluation.t_settle_s,
+        verdict_code=evaluation.verdict_code,
+        evaluations=evaluation.evaluations,
+        energy_total_J=evaluation.energy_J,
+        energy_terms_J=terms,
+        tau_s=float(evaluation.tau_s),
+        accuracy_ideal=evaluation.accuracy_ideal,
+        accuracy_chip=evaluation.accuracy_chip,
+        assumptions=assumptions_of(chip, build_settle_options(scenario)),
+        waveforms=waveforms,
+        eigenvalues=evaluation.eigenvalues,
+        metrics=read_metrics(run.metrics),
+    )
+    return write_report(data, run.path)
+
+
+def _evaluated_scenario(run: RunDirectory) -> Scenario:
+    """The scenario the stored figures belong to, which `evaluate --set` may have changed from the run's own."""
+    try:
+        text = json.loads(run.summary.read_text(encoding="utf-8"))["evaluated_scenario"]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "scenario.toml")
+            file.write_text(text, encoding="utf-8")
+            return load_scenario(file)
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise DataError(f"{run.summary}: missing or damaged ({error}); evaluate the run first") from None
+
+
+def _waveforms(trace: TraceFile, evaluation: Evaluation) -> Waveforms:
+    recorded = trace.to_trace()
+    result = trace.result
+    labels = evaluation.label
+    names = tuple(f"test image {k}, a {labels[k]}" for k in recorded.sample.tolist())
+    return Waveforms(
+        trace=recorded,
+        names=names,
+        equilibrium=result.z,
+        t_settle_s=result.t_settle_s,
+        band=trace.band,
+        supply_terms=trace.supply_terms,
+    )

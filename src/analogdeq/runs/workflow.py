@@ -1,0 +1,196 @@
+"""The steps of a run, in the order `analogdeq run` takes them; each command does some of them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from analogdeq.build import (
+    build_chip,
+    build_circuit,
+    build_data,
+    build_fit_options,
+    build_model,
+    build_settle_options,
+)
+from analogdeq.errors import DataError, InputError, RangeError, ScenarioError
+from analogdeq.library import device_preset
+from analogdeq.models.hybrid import HybridDEQ
+from analogdeq.runs.directory import RunDirectory, write_whole
+from analogdeq.runs.evaluation import Evaluation, evaluate, quantile
+from analogdeq.runs.report import report_run
+from analogdeq.runs.waveforms import record_waveforms
+from analogdeq.scenario import Scenario, dump_scenario, load_scenario
+from analogdeq.solve.settled import Settled
+from analogdeq.solve.verdict import Verdict
+from analogdeq.trace import provenance
+from analogdeq.train.checkpoint import load_checkpoint
+from analogdeq.train.fit import Trainer, load_weights
+from analogdeq.train.metrics import Row
+
+
+class Progress(Protocol):
+    """Where a run tells how far it is."""
+
+    def update(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """`done` of `total` steps of `stage` are over."""
+        ...
+
+
+def check_buildable(scenario: Scenario) -> None:
+    """Find out before an hour of training what the schema cannot know: whether preset and tables have what is asked
+    for.
+
+    Raises:
+        ScenarioError: naming the section.
+    """
+    problems = []
+    for section, build in (
+        ("device", lambda: device_preset(scenario.device.preset)),
+        ("circuit", lambda: build_circuit(scenario)),
+    ):
+        try:
+            build()
+        except (DataError, InputError) as error:
+            problems.append(f"scenario {scenario.name!r}: [{section}] {error}")
+    if not problems:
+        try:
+            c = scenario.circuit
+            window = torch.tensor([c.g_min_S, c.g_max_S], dtype=torch.float64)
+            device_preset(scenario.device.preset).programming_sigma_S(window, c.g_max_S)
+        except RangeError as error:
+            problems.append(f"scenario {scenario.name!r}: [circuit] {error}")
+    if problems:
+        raise ScenarioError(problems)
+
+
+def run_provenance(scenario: Scenario, argv: list[str]) -> dict[str, str]:
+    """Versions, seeds, commit and command line."""
+    return provenance({"chip": scenario.seeds.chip, "train": scenario.seeds.train}, argv)
+
+
+def train_run(run: RunDirectory, *, resume: bool, progress: Progress) -> list[Row]:
+    """Train the run's scenario to its last epoch; returns the rows of metrics of the epochs trained now."""
+    scenario = run.scenario()
+    trainer = Trainer(build_model(scenario), build_data(scenario), build_fit_options(scenario))
+    if resume and run.checkpoint.exists():
+        trainer.resume(run.checkpoint, run.metrics)
+    rows: list[Row] = []
+
+    def on_epoch(row: Row) -> None:
+        rows.append(row)
+        note = f"loss {row['loss']:.4f}, test accuracy {100 * row['test_accuracy']:.2f} %"
+        progress.update("training", row["epoch"], scenario.train.epochs, note)
+
+    trainer.fit(run.checkpoint, run.metrics, run.scenario_file.read_text(encoding="utf-8"), on_epoch)
+    return rows
+
+
+def trained_model(run: RunDirectory, scenario: Scenario) -> HybridDEQ:
+    """The run's network with the weights of its checkpoint."""
+    model = build_model(scenario)
+    load_weights(model, load_checkpoint(run.checkpoint), run.checkpoint)
+    return model
+
+
+def evaluate_run(run: RunDirectory, scenario: Scenario, progress: Progress) -> Evaluation:
+    """Settle every test image on the chip of the scenario's chip seed, and store what came out."""
+    model = trained_model(run, scenario)
+    chip = build_chip(scenario, model.core)
+    result = evaluate(
+        model, chip, build_data(scenario), build_settle_options(scenario), _stage(progress, "settling test images")
+    )
+    result.save(run.evaluation)
+    # The scenario as evaluated goes with the figures: --set may have changed it from the run's own.
+    content = {**summary_of(scenario, result), "evaluated_scenario": dump_scenario(scenario)}
+    write_whole(run.summary, (json.dumps(content, indent=2) + "\n").encode())
+    return result
+
+
+def summary_of(scenario: Scenario, result: Evaluation) -> dict[str, Any]:
+    """The figures of an evaluation with the seeds they belong to."""
+    return {
+        "scenario": scenario.name,
+        "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
+        **result.summary(),
+    }
+
+
+def record_run(run: RunDirectory, scenario: Scenario, argv: list[str], progress: Progress) -> Settled | None:
+    """Record the waveforms of the first test images of a trained run."""
+    return simulate(trained_model(run, scenario), scenario, run.trace, argv, progress)
+
+
+def chip_changes(overrides: list[str] | None, seed: int | None) -> list[str]:
+    """`--set` and `--seed` of a command that only places a trained network on a chip."""
+    return [*(overrides or []), *([] if seed is None else [f"seeds.chip={seed}"])]
+
+
+def network(source: str, overrides: list[str] | None, seed: int | None) -> tuple[Scenario, HybridDEQ]:
+    """The network of a run directory, trained, or of a scenario, untrained.
+
+    Raises:
+        ScenarioError: if the scenario is unusable.
+        CheckpointError: if the run has no usable checkpoint.
+    """
+    if Path(source, "scenario.toml").is_file():
+        run = RunDirectory(Path(source))
+        scenario = run.scenario(chip_changes(overrides, seed))
+        check_buildable(scenario)
+        return scenario, trained_model(run, scenario)
+    both = [] if seed is None else [f"seeds.train={seed}"]
+    scenario = load_scenario(source, [*chip_changes(overrides, seed), *both])
+    check_buildable(scenario)
+    return scenario, build_model(scenario)
+
+
+def simulate(model: HybridDEQ, scenario: Scenario, path: Path, argv: list[str], progress: Progress) -> Settled | None:
+    """Settle the scenario's first `trace.samples` test images on its chip and record them; None if it asks for none."""
+    if scenario.trace.samples == 0:
+        return None
+    chip = build_chip(scenario, model.core)
+    x = build_data(scenario).test_x[: scenario.trace.samples].to(chip.dtype)
+    progress.update("recording waveforms", 0, x.shape[0])
+    with torch.no_grad():
+        u = model.encoder(x)
+    settled = record_waveforms(path, chip, u, build_settle_options(scenario), scenario, run_provenance(scenario, argv))
+    progress.update("recording waveforms", x.shape[0], x.shape[0])
+    return settled
+
+
+def settled_summary(scenario: Scenario, settled: Settled | None) -> dict[str, Any]:
+    """The figures of a settle, in the form of `summary_of`.
+
+    Raises:
+        InputError: if nothing was settled.
+    """
+    if settled is None or settled.ledger is None:
+        raise InputError("the scenario records no samples; ask for some with --set trace.samples=8")
+    times = settled.t_settle_s[settled.is_settled].numpy()
+    terms = settled.ledger.terms_J()
+    return {
+        "scenario": scenario.name,
+        "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
+        "images": settled.z.shape[0],
+        "fraction_not_settled": 1 - float(settled.is_settled.double().mean()),
+        "verdicts": {verdict.text: settled.count(verdict) for verdict in Verdict},
+        "t_settle_s": {"p50": quantile(times, 0.5), "p95": quantile(times, 0.95), "max": quantile(times, 1.0)},
+        "energy_J": {"mean": float(settled.energy_J.mean())},
+        "energy_terms_mean_J": {name: float(value.mean()) for name, value in terms.items()},
+        "evaluations_mean": float(settled.evaluations.double().mean()),
+        "residual_max": float(settled.residual.max()),
+    }
+
+
+def write_run_report(run: RunDirectory, argv: list[str], progress: Progress) -> list[Path]:
+    """Figures and report.html from the run's files."""
+    progress.update("writing the report", 0, 1)
+    files = report_run(run, run_provenance(run.scenario(), argv))
+    progress.update("writing the report", 1, 1)
+    return files
+
+
+def _stage(progress: Progress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress.update(stage, done, total)

@@ -1,0 +1,1 @@
+"""Studies: experiments on the parts, shipped so that anyone can repeat them."""
