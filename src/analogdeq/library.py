@@ -14,6 +14,7 @@ from analogdeq.resources import resource_path
 from analogdeq.units import format_quantity
 
 _PRESET_KEYS = {"title", "source", "sigma", "sigma_unit", "g_min_S", "g_max_S", "not_modelled"}
+_QUANTILES = ("best", "p10", "median")
 
 
 def device_names() -> list[str]:
@@ -52,10 +53,16 @@ def device_preset(name: str) -> DevicePreset:
             f"{path}: a preset needs title, source, sigma (numbers), sigma_unit ('S' or 'g_max') and, for 'S', "
             f"g_min_S and g_max_S; {type(error).__name__}: {error}"
         ) from None
-    if not (math.isfinite(preset.g_min_S) and 0 <= preset.g_min_S < preset.g_max_S):
-        raise DataError(f"{path}: want 0 <= g_min_S < g_max_S, got {preset.g_min_S:g} and {preset.g_max_S:g}")
+    if not 0 <= preset.g_min_S < preset.g_max_S or preset.is_measured != is_measured:
+        raise DataError(
+            f"{path}: want 0 <= g_min_S < g_max_S, both finite, got {preset.g_min_S:g} and {preset.g_max_S:g}"
+        )
     if not all(math.isfinite(c) for c in preset.sigma_S):
         raise DataError(f"{path}: sigma must hold finite numbers, got {preset.sigma_S}")
+    reference_S = preset.g_max_S if is_measured else 1.0
+    range_S = torch.linspace(preset.g_min_S, reference_S, 101, dtype=torch.float64)
+    if float(preset.programming_sigma_S(range_S, reference_S).min()) < 0:
+        raise DataError(f"{path}: sigma {preset.sigma_S} becomes negative between g_min_S and g_max_S")
     return preset
 
 
@@ -86,10 +93,12 @@ def adc_energy_J(bits: int, speed: str, quantile: str) -> tuple[float, str]:
     ones, which favours the converter (a real one loses 0.5 to 1.5 bits to noise and distortion).
 
     Raises:
-        RangeError: if the survey has no class for `bits` at `speed`.
+        RangeError: if the survey has no class for `bits` at `speed`, or no such quantile.
     """
     table = _read_toml(resource_path("data", "converters", "adc.toml"))
     classes: list[dict[str, Any]] = table["class"]
+    if quantile not in _QUANTILES:
+        raise RangeError(f"unknown quantile {quantile!r} of the ADC survey; known: {', '.join(_QUANTILES)}")
     for row in classes:
         if row["speed"] == speed and row["enob"][0] <= bits < row["enob"][1]:
             energy = float(row[f"{quantile}_pJ"]) * 1e-12

@@ -45,11 +45,10 @@ def solve_gmres(j_matvec: MatVec, y: Tensor, *, tol: float, max_iter: int, resta
 def _cycle(j_matvec: MatVec, start: Tensor, beta: Tensor, goal: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """One cycle of at most `size` steps: the update of x (batch, n) and the steps that counted (batch,)."""
     batch, n = start.shape
-    options = {"dtype": torch.float64, "device": start.device}
     basis = start.new_empty(batch, size + 1, n)
-    triangle = torch.zeros(size, size, batch, **options)
-    rhs = torch.zeros(size + 1, batch, **options)
-    cosine, sine = torch.ones(size, batch, **options), torch.zeros(size, batch, **options)
+    triangle = torch.zeros(size, size, batch, dtype=torch.float64, device=start.device)
+    rhs = torch.zeros(size + 1, batch, dtype=torch.float64, device=start.device)
+    cosine, sine = torch.ones_like(rhs[:-1]), torch.zeros_like(rhs[:-1])
     used = torch.zeros(batch, dtype=torch.int64, device=start.device)
     rhs[0] = beta
     basis[:, 0] = _scaled(start, beta)

@@ -40,8 +40,7 @@ class Progress(Protocol):
 
 
 def check_buildable(scenario: Scenario) -> None:
-    """Find out before an hour of training what the schema cannot know: whether preset and tables have what is asked
-    for.
+    """Find out before an hour of training what the schema cannot know: whether preset and tables have what it asks for.
 
     Raises:
         ScenarioError: naming the section.

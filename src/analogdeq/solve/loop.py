@@ -105,7 +105,7 @@ class SettleLoop:
         if not bool(lanes.is_aimed.any()):
             return
         distance = (stepper.z_new - lanes.rest).abs_().amax(1).to(torch.float64)
-        # How far out the state can have been between the ends, if it never moves half as fast again as at the faster end.
+        # How far out the state can have been in between, if it was never half as fast again as at the faster end.
         speed = self._fastest * torch.maximum(lanes.motion, motion)
         reach = 0.5 * (lanes.distance + distance) + 0.75 * speed * h
         look = accepted & lanes.is_aimed & ~lanes.is_decided & (distance <= self._band) & (reach > self._band)

@@ -10,8 +10,8 @@ from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.gmres import solve_gmres
 
 MAX_PICARD = 40
-PICARD_CONTRACTION = 0.85
-"""Where the slowest sample contracts less per evaluation, Newton's method needs fewer."""
+PICARD_CONTRACTION = 0.9
+"""Where the median open sample contracts less per evaluation, Newton's method needs fewer."""
 MAX_NEWTON = 8
 
 
@@ -36,9 +36,9 @@ class Rest:
 def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: float) -> Rest:
     """The fixed points of F near the given states, every sample on its own.
 
-    Picard iterations first, where they contract well: they cost one evaluation each and nothing besides. What they leave
-    is done by Newton's method. The result is a numerical root, not a physical claim: the settle loop accepts it only once
-    the integrated trajectory has come to rest there.
+    Picard iterations first, where they contract well: they cost one evaluation each and nothing besides. What they
+    leave is done by Newton's method. The result is a numerical root, not a physical claim: the settle loop accepts it
+    only once the integrated trajectory has come to rest there.
 
     Args:
         core: the network.
@@ -73,9 +73,9 @@ def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: 
         evaluations += is_open
         better = (residual_try < residual).unsqueeze(1)
         z, residual_vector = torch.where(better, z_try, z), torch.where(better, vector_try, residual_vector)
-        slowest = float((residual_try / residual)[is_open].max())
+        contraction = float((residual_try / residual)[is_open].median())
         residual = torch.minimum(residual, residual_try)
-        if not slowest < PICARD_CONTRACTION:
+        if not contraction < PICARD_CONTRACTION:
             break
     return Rest(z=z, residual=residual, is_found=rest.is_found, evaluations=evaluations), residual_vector
 

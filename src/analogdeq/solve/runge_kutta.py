@@ -72,6 +72,9 @@ class RungeKutta:
     A stage combination is one matrix-vector product over the buffer of earlier stages, whatever their number.
     """
 
+    z: Tensor
+    z_new: Tensor
+
     def __init__(self, tableau: Tableau) -> None:
         self._tableau = tableau
         self.order = tableau.order
@@ -116,8 +119,7 @@ class RungeKutta:
     def accept(self, accepted: Tensor) -> None:
         """Advance the accepted lanes; the last stage becomes the first."""
         if bool(accepted.all()):
-            before: Tensor = self.z
-            self.z, self.z_new = self.z_new, before
+            self.z, self.z_new = self.z_new, self.z
             self._k[0].copy_(self._k[-1])
             self._p[0].copy_(self._p[-1])
             return

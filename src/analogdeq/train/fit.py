@@ -128,7 +128,7 @@ class Trainer:
         if not math.isfinite(value):
             raise InputError(f"the loss is {value} in epoch {self.epoch + 1}: lower lr_digital and lr_analog")
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self._options.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._options.grad_clip)
         self._optimizer.step()
