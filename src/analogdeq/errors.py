@@ -12,6 +12,7 @@
     |-- RunError          a run directory is taken, or cannot be written
     |-- ReportError       a report or one of its pictures cannot be written
     |-- CheckpointError   a checkpoint cannot be written or read
+    |-- SpiceError        ngspice failed, or what it wrote cannot be read
     `-- DependencyError   an optional package or program is not installed
 
 Each message says what was wrong with its value, where, and what to do.
@@ -69,6 +70,10 @@ class ReportError(AnalogdeqError):
 
 class CheckpointError(AnalogdeqError):
     """A checkpoint cannot be written or read."""
+
+
+class SpiceError(AnalogdeqError):
+    """The ngspice program failed, or what it wrote cannot be read."""
 
 
 class DependencyError(AnalogdeqError):

@@ -31,5 +31,5 @@ def row_norm(x: Tensor) -> Tensor:
 
 
 def relative(residual: Tensor, scale: Tensor) -> Tensor:
-    """Residual / scale, and 0 where the scale is 0."""
+    """The ratio residual / scale, and 0 where the scale is 0."""
     return torch.where(scale > 0, residual / scale.clamp_min(torch.finfo(torch.float64).tiny), 0.0)

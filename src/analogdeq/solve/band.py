@@ -3,34 +3,32 @@
 import torch
 from torch import Tensor
 
-from analogdeq.solve.runge_kutta import Stepper
+from analogdeq.solve.stepper import Segment
 
-POINTS = 8
+POINTS = 6
 """Subintervals of a step, and again of the subinterval that holds the crossing."""
 
 
-def last_exit(stepper: Stepper, rows: Tensor, h: Tensor, target: Tensor, band: float) -> Tensor:
-    """The largest fraction of the step at which some lanes are outside the band.
+def last_exit(segment: Segment, target: Tensor, band: float) -> Tensor:
+    """The largest fraction of each step at which its lane is outside the band.
 
     Two nested grids and one linear interpolation, so a crossing is found to about 1e-3 of h / 64.
 
     Args:
-        stepper: after an attempt.
-        rows: (row,) which lanes.
-        h: (lane,) the attempted steps.
+        segment: attempted steps.
         target: (row, node) the centre of the band.
         band: half width, in the maximum norm.
 
     Returns:
         (row,) float64: 1 for a lane outside at the end of the step, NaN for one that never left.
     """
-    low = torch.zeros(rows.shape[0], dtype=torch.float64, device=rows.device)
+    low = torch.zeros(target.shape[0], dtype=torch.float64, device=target.device)
     width = torch.ones_like(low)
     never = torch.zeros_like(low, dtype=torch.bool)
     for level in range(2):
-        fractions = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64, device=rows.device)
+        fractions = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64, device=target.device)
         theta = low.unsqueeze(1) + width.unsqueeze(1) * fractions
-        excess = distance(stepper.states(rows, h, theta), target) - band
+        excess = distance(segment.states(theta), target) - band
         outside = excess > 0
         last = POINTS - outside.flip(1).to(torch.int8).argmax(1)
         if level == 0:
@@ -46,5 +44,5 @@ def last_exit(stepper: Stepper, rows: Tensor, h: Tensor, target: Tensor, band: f
 
 
 def distance(states: Tensor, target: Tensor) -> Tensor:
-    """Max |z - target| of states (row, point, node) to targets (row, node): (row, point) float64."""
+    """Largest |z - target| over the nodes, of states (row, point, node) to targets (row, node): (row, point) float64."""
     return (states - target.unsqueeze(1)).abs_().amax(2).to(torch.float64)

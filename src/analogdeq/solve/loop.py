@@ -14,7 +14,7 @@ from analogdeq.solve.outcome import Outcome, empty_outcome
 from analogdeq.solve.record import Recorder
 from analogdeq.solve.recurrence import Recurrence
 from analogdeq.solve.rest import find_rest, is_stable
-from analogdeq.solve.runge_kutta import Stepper
+from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.verdict import Verdict
 
 SEARCH_BANDS = 8.0
@@ -78,8 +78,11 @@ class SettleLoop:
         budget_left = (options.max_time_tau - lanes.time).clamp_min(SMALLEST_STEP)
         h = torch.where(lanes.is_decided, lanes.h, torch.minimum(lanes.h, budget_left))
         error = stepper.attempt(h)
-        tolerance = options.atol * self._core.full_scale + options.rtol * lanes.motion
-        ratio = error / tolerance
+        ratio = error / (options.atol * self._core.full_scale + options.rtol * lanes.motion)
+        gained = stepper.energy_of_step(h) if self._core.power_terms else lanes.energy
+        if self._core.power_terms:
+            allowed = (options.rtol * (lanes.energy + gained)).clamp_min(1e-300)
+            ratio = torch.maximum(ratio, (stepper.energy_error(h) / allowed).amax(1))
         accepted = ratio <= 1
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
@@ -87,7 +90,7 @@ class SettleLoop:
         motion = self._motion(stepper.dz_new)
         self._watch_band(h, motion, accepted)
         if self._core.power_terms:
-            lanes.energy += torch.where(accepted.unsqueeze(1), self._energy_of_step(h), 0.0)
+            lanes.energy += torch.where(accepted.unsqueeze(1), gained, 0.0)
         lanes.time = torch.where(accepted, lanes.time + h, lanes.time)
         lanes.motion = torch.where(accepted, motion, lanes.motion)
         stepper.accept(accepted)
@@ -111,12 +114,13 @@ class SettleLoop:
         look = accepted & lanes.is_aimed & ~lanes.is_decided & (distance <= self._band) & (reach > self._band)
         rows = torch.nonzero(look).squeeze(1)
         if rows.numel():
-            theta = last_exit(stepper, rows, h, lanes.rest[rows], self._band)
+            segment = stepper.segment(rows, h)
+            theta = last_exit(segment, lanes.rest[rows], self._band)
             left = ~torch.isnan(theta)
-            rows, theta = rows[left], theta[left].unsqueeze(1)
-            lanes.exit_time[rows] = lanes.time[rows] + theta.squeeze(1) * h[rows]
-            lanes.exit_energy[rows] = lanes.energy[rows] + stepper.energies(rows, h, theta).squeeze(1)
-            lanes.exit_state[rows] = stepper.states(rows, h, theta).squeeze(1)
+            at, point = rows[left], theta.nan_to_num(0).unsqueeze(1)
+            lanes.exit_time[at] = lanes.time[at] + theta[left] * h[at]
+            lanes.exit_energy[at] = lanes.energy[at] + segment.energies(point).squeeze(1)[left]
+            lanes.exit_state[at] = segment.states(point).squeeze(1)[left]
         lanes.distance = torch.where(accepted & lanes.is_aimed, distance, lanes.distance)
 
     def _aim(self) -> None:
@@ -248,11 +252,6 @@ class SettleLoop:
         """(lane,) float64: max |F(z) - z|, from dz/ds = rate (F(z) - z)."""
         rate = self._core.rate
         return (dz.abs() if rate is None else (dz / rate).abs_()).amax(1).to(torch.float64)
-
-    def _energy_of_step(self, h: Tensor) -> Tensor:
-        """(lane, term): energy of the whole attempted step."""
-        rows = torch.arange(len(self._lanes), device=h.device)
-        return self._stepper.energies(rows, h, torch.ones_like(h).unsqueeze(1)).squeeze(1)
 
     def _stepper_drive(self, rows: Tensor) -> Drive:
         return self._drive.rows(self._lanes.index[rows])

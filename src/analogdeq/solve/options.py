@@ -7,16 +7,17 @@ from typing import final
 
 from analogdeq.errors import InputError
 
+NATIVE = ("krogstad4", "tsit5", "bosh3")
+"""This package's own per-sample steppers."""
 METHODS = (
-    "tsit5",
-    "bosh3",
+    *NATIVE,
     "torchdiffeq-dopri5",
     "scipy-radau",
     "scipy-bdf",
     "scipy-lsoda",
     "scipy-dop853",
 )
-"""The first two are this package's own per-sample steppers; the others are references and stiff solvers."""
+"""The others are references and stiff solvers."""
 
 
 @final

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.errors import InputError
-from analogdeq.solve.runge_kutta import Stepper
+from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.trace import Float32, Float64, Steps, Trace
 
 
@@ -111,14 +111,15 @@ class Recorder:
         first = self._next[slots[rows].cpu().numpy()]
         last = np.floor((begin + length) / self._record.interval_tau + 1e-9).astype(np.int64)
         counts = np.maximum(last - first + 1, 0)
-        lane = np.repeat(np.arange(rows.shape[0]), counts)
-        grid = np.concatenate([np.arange(a, a + c) for a, c in zip(first, counts, strict=True)])
-        if grid.size == 0:
+        if counts.max() == 0:
             return
-        theta = (grid * self._record.interval_tau - begin[lane]) / length[lane]
-        points = rows[torch.as_tensor(lane, device=rows.device)]
-        states = stepper.states(points, h, torch.as_tensor(theta, device=rows.device).unsqueeze(1)).squeeze(1)
-        self._write(slots[points], grid, states)
+        # As many points for every lane as the fullest has; those past a lane's step are left out again.
+        grid = first[:, None] + np.arange(counts.max())
+        valid = grid < (first + counts)[:, None]
+        theta = (grid * self._record.interval_tau - begin[:, None]) / length[:, None]
+        states = stepper.segment(rows, h).states(torch.as_tensor(theta, device=rows.device))
+        lane = torch.as_tensor(np.nonzero(valid)[0], device=rows.device)
+        self._write(slots[rows[lane]], grid[valid], states[torch.as_tensor(valid, device=rows.device)])
 
     def retire(self, slots: Tensor) -> None:
         """These lanes end here; their later rows stay NaN."""

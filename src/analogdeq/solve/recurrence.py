@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.solve.band import POINTS
-from analogdeq.solve.runge_kutta import Stepper
+from analogdeq.solve.stepper import Segment, Stepper
 
 ONSET_TAU = 10.0
 """No cycle is looked for before this time: most samples are at rest by then."""
@@ -68,7 +68,7 @@ class Recurrence:
         self._slope = torch.where(accepted, slope, self._slope)
         self._farthest = torch.where(accepted, torch.maximum(self._farthest, squared), self._farthest)
         if turned.numel():
-            theta, nearest = _closest(stepper, turned, h, self._anchor[turned])
+            theta, nearest = _closest(stepper.segment(turned, h), self._anchor[turned])
             at = time[turned] + theta * h[turned]
             miss = (nearest / self._farthest[turned]).clamp_min(0).sqrt()
             is_return = miss < RETURN
@@ -103,13 +103,13 @@ class Recurrence:
         self._period[rows], self._miss[rows] = torch.nan, torch.nan
 
 
-def _closest(stepper: Stepper, rows: Tensor, h: Tensor, anchor: Tensor) -> tuple[Tensor, Tensor]:
+def _closest(segment: Segment, anchor: Tensor) -> tuple[Tensor, Tensor]:
     """Fraction of the step at the closest approach, and the squared distance there; two nested grids and a parabola."""
-    fractions = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64, device=rows.device)
-    low, width = torch.zeros(rows.shape[0], dtype=torch.float64, device=rows.device), 1.0
+    fractions = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64, device=anchor.device)
+    low, width = torch.zeros(anchor.shape[0], dtype=torch.float64, device=anchor.device), 1.0
     for _ in range(2):
         theta = low.unsqueeze(1) + width * fractions
-        offset = stepper.states(rows, h, theta) - anchor.unsqueeze(1)
+        offset = segment.states(theta) - anchor.unsqueeze(1)
         squared = offset.double().square_().sum(2)
         best = squared.argmin(1).clamp(1, POINTS - 1).unsqueeze(1)
         low, width = theta.gather(1, best - 1).squeeze(1), 2 * width / POINTS

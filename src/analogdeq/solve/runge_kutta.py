@@ -1,68 +1,13 @@
-"""One step of an embedded Runge-Kutta pair for every sample of a batch, each with its own step size."""
+"""One step of an explicit Runge-Kutta pair for every sample of a batch, each with its own step size."""
 
-from typing import Protocol, final
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.tableau import Tableau
-
-
-class Stepper(Protocol):
-    """What the settle loop asks of a one-step method. All tensors hold one row per active sample ("lane")."""
-
-    order: int
-    """The local error of an attempt falls as h^order."""
-    evaluations_per_attempt: int
-
-    z: Tensor
-    """(lane, node). State at the start of the step."""
-    z_new: Tensor
-    """(lane, node). State at its end; valid after `attempt`."""
-
-    @property
-    def dz(self) -> Tensor:
-        """(lane, node). dz/ds at `z`."""
-        ...
-
-    @property
-    def dz_new(self) -> Tensor:
-        """(lane, node). dz/ds at `z_new`."""
-        ...
-
-    @property
-    def power_W(self) -> Tensor:
-        """(lane, term) [W]. Power at `z`."""
-        ...
-
-    def begin(self, core: Core, drive: Drive, z: Tensor) -> None:
-        """Take a batch on."""
-        ...
-
-    def attempt(self, h: Tensor) -> Tensor:
-        """Try steps of h (lane,) and return each one's largest local error (lane,), float64."""
-        ...
-
-    def accept(self, accepted: Tensor) -> None:
-        """Advance the lanes marked in `accepted` (lane,) bool."""
-        ...
-
-    def states(self, rows: Tensor, h: Tensor, theta: Tensor) -> Tensor:
-        """Dense output (row, point, node) at fractions `theta` (row, point) of the steps `h` (lane,) of some lanes."""
-        ...
-
-    def energies(self, rows: Tensor, h: Tensor, theta: Tensor) -> Tensor:
-        """(row, point, term) float64 [W]: the power integrated over dimensionless time from the start of the step."""
-        ...
-
-    def restart(self, rows: Tensor, z: Tensor) -> None:
-        """Put some lanes back to the states `z` (row, node)."""
-        ...
-
-    def keep(self, rows: Tensor) -> None:
-        """Drop every other lane."""
-        ...
 
 
 @final
@@ -86,6 +31,7 @@ class RungeKutta:
         self._a = [torch.tensor([row], dtype=z.dtype, device=z.device) for row in self._tableau.a]
         self._error = torch.tensor([self._tableau.error], dtype=z.dtype, device=z.device)
         self._dense = torch.tensor(self._tableau.dense, dtype=torch.float64, device=z.device)
+        self._whole = self._dense.sum(1)
         self._allocate()
         self._evaluate(z, 0)
 
@@ -128,15 +74,23 @@ class RungeKutta:
         self._k[0].copy_(torch.where(mask, self._k[-1], self._k[0]))
         self._p[0].copy_(torch.where(mask, self._p[-1], self._p[0]))
 
-    def states(self, rows: Tensor, h: Tensor, theta: Tensor) -> Tensor:
-        """Dense output of some lanes."""
-        weights = (self._weights(theta) * h[rows].view(-1, 1, 1)).to(self.z.dtype)
-        return self.z[rows].unsqueeze(1) + torch.bmm(weights, self._k[:, rows].transpose(0, 1))
+    def energy_of_step(self, h: Tensor) -> Tensor:
+        """Energy of the whole steps, by the same stages and weights as the state."""
+        return torch.tensordot(self._whole, self._p.to(torch.float64), 1) * h.unsqueeze(1)
 
-    def energies(self, rows: Tensor, h: Tensor, theta: Tensor) -> Tensor:
-        """Energy since the start of the step, by the same stages and weights as the state."""
-        weights = self._weights(theta) * h[rows].view(-1, 1, 1)
-        return torch.bmm(weights, self._p[:, rows].transpose(0, 1).to(torch.float64))
+    def energy_error(self, h: Tensor) -> Tensor:
+        """The embedded pair's error estimate, for the energies."""
+        return torch.tensordot(self._error[0].double(), self._p.to(torch.float64), 1).abs_() * h.unsqueeze(1)
+
+    def segment(self, rows: Tensor, h: Tensor) -> "RungeKuttaSegment":
+        """Copies of what some lanes' dense output needs."""
+        return RungeKuttaSegment(
+            z=self.z[rows],
+            k=self._k[:, rows].transpose(0, 1).contiguous(),
+            power_W=self._p[:, rows].transpose(0, 1).to(torch.float64),
+            h=h[rows].view(-1, 1, 1),
+            dense=self._dense,
+        )
 
     def restart(self, rows: Tensor, z: Tensor) -> None:
         """Put some lanes back; one evaluation of the whole batch."""
@@ -162,8 +116,35 @@ class RungeKutta:
     def _evaluate(self, z: Tensor, stage: int) -> None:
         self._core.evaluate(z, self._drive, self._k[stage], self._p[stage], self._work)
 
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RungeKuttaSegment:
+    """z(theta) = z + h sum_i b_i(theta) k_i, and the same weights for the power of each stage.
+
+    Attributes:
+        z: (row, node).
+        k: (row, stage, node).
+        power_W: (row, stage, term) float64.
+        h: (row, 1, 1) float64.
+        dense: (stage, power) float64. Coefficients of the polynomials b_i.
+    """
+
+    z: Tensor
+    k: Tensor
+    power_W: Tensor
+    h: Tensor
+    dense: Tensor
+
+    def states(self, theta: Tensor) -> Tensor:
+        """(row, point, node)."""
+        return self.z.unsqueeze(1).baddbmm(self._weights(theta).to(self.z.dtype), self.k)
+
+    def energies(self, theta: Tensor) -> Tensor:
+        """(row, point, term)."""
+        return torch.bmm(self._weights(theta), self.power_W)
+
     def _weights(self, theta: Tensor) -> Tensor:
-        """(row, point) -> b_i(theta), (row, point, stage)."""
-        n_powers = self._dense.shape[1]
-        powers = theta.unsqueeze(-1) ** torch.arange(1, n_powers + 1, dtype=theta.dtype, device=theta.device)
-        return powers @ self._dense.T
+        """(row, point, stage): h b_i(theta)."""
+        exponents = torch.arange(1, self.dense.shape[1] + 1, dtype=theta.dtype, device=theta.device)
+        return (theta.unsqueeze(-1) ** exponents) @ self.dense.T * self.h

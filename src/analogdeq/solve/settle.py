@@ -8,11 +8,13 @@ from analogdeq.errors import InputError, SettleError
 from analogdeq.solve import scipy_backend, torchdiffeq_backend
 from analogdeq.solve.assemble import in_si_units, outcome_of_paths, trace_of_paths
 from analogdeq.solve.bosh3 import BOSH3
+from analogdeq.solve.exponential import Exponential
 from analogdeq.solve.loop import SettleLoop
-from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.options import NATIVE, SettleOptions
 from analogdeq.solve.record import Record, Recorder
 from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.settled import Settled
+from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.tsit5 import TSIT5
 from analogdeq.solve.verdict import Verdict
 
@@ -73,9 +75,9 @@ def settle(
     _check_input(core, u, z0, record)
     drive = core.drive(u)
     start = core.initial_state(drive) if z0 is None else z0.detach()
-    if method in _TABLEAUX:
+    if method in NATIVE:
         recorder = None if record is None else Recorder(record, core, drive)
-        outcome = SettleLoop(core, drive, start, options, RungeKutta(_TABLEAUX[method]), recorder).run()
+        outcome = SettleLoop(core, drive, start, options, _stepper(method), recorder).run()
         trace = None if recorder is None else recorder.finish()
     else:
         back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
@@ -86,6 +88,10 @@ def settle(
     if throw and not bool(settled.is_settled.all()):
         raise SettleError(_complaint(settled, core.tau_s, options))
     return settled
+
+
+def _stepper(method: str) -> Stepper:
+    return Exponential() if method == "krogstad4" else RungeKutta(_TABLEAUX[method])
 
 
 def _check_input(core: Core, u: Tensor, z0: Tensor | None, record: Record | None) -> None:

@@ -1,0 +1,154 @@
+"""Where the simulation and ngspice differ, and whether that is within tolerance."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+import numpy as np
+
+from analogdeq.chip import Chip
+from analogdeq.errors import InputError
+from analogdeq.solve.settled import Settled
+from analogdeq.spice.answer import SpiceAnswer
+
+WAVEFORM_TOLERANCE = 1e-4
+"""Of full scale."""
+TIME_TOLERANCE = 1e-3
+ENERGY_TOLERANCE = 1e-3
+BALANCE_TOLERANCE = 1e-4
+"""Of what ngspice's sources deliver: a judge whose own books do not close is no judge."""
+SMALL_TERM = 1e-4
+"""Terms below this share of all heat and stored energy are compared with the whole, not with themselves."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One figure, computed twice.
+
+    Attributes:
+        name: what was compared.
+        unit: of `native` and `spice`.
+        native: this package's value.
+        spice: ngspice's.
+        error: [1]. Their distance: of full scale for the waveform, relative for the others.
+        tolerance: [1]. The largest error that counts as agreement.
+    """
+
+    name: str
+    unit: str
+    native: float
+    spice: float
+    error: float
+    tolerance: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the error is within tolerance; NaN is not."""
+        return self.error <= self.tolerance
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SpiceComparison:
+    """One settle by this package and by ngspice.
+
+    Attributes:
+        ngspice: the program's version.
+        waveform: the node and time where the states differ most.
+        settle: the settling time, each around its own equilibrium.
+        energy: each term, each until its own settling time.
+        balance: ngspice's own books: heat and stored energy (`native`) against what its sources delivered (`spice`).
+    """
+
+    ngspice: str
+    waveform: Difference
+    settle: Difference
+    energy: tuple[Difference, ...]
+    balance: Difference
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """All of them."""
+        return (self.waveform, self.settle, *self.energy, self.balance)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every figure is within its tolerance."""
+        return all(difference.agrees for difference in self.differences)
+
+    @property
+    def verdict(self) -> str:
+        """One line: agreement, or what disagrees and by how much."""
+        apart = [d for d in self.differences if not d.agrees]
+        if not apart:
+            return "agrees with ngspice"
+        return "; ".join(f"{d.name} differs by {d.error:.2e} (tolerance {d.tolerance:g})" for d in apart)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        rows = [{**asdict(d), "agrees": d.agrees} for d in self.differences]
+        return {"ngspice": self.ngspice, "agrees": self.agrees, "verdict": self.verdict, "differences": rows}
+
+
+def compare(chip: Chip, settled: Settled, answer: SpiceAnswer) -> SpiceComparison:
+    """Hold a settle of one recorded sample against ngspice's answer.
+
+    Raises:
+        InputError: if the settle has no trace or no ledger.
+    """
+    ledger, trace, rest_W = settled.ledger, settled.trace, settled.power_end_W
+    if ledger is None or trace is None or rest_W is None:
+        raise InputError("the comparison needs a settle of a chip with one recorded sample")
+    # The ledger goes on until the conversion ends; ngspice's figures end where the state enters the band for good.
+    until_settled = (ledger.crossbar_J, ledger.feedback_J, ledger.node_J, ledger.drivers_J)
+    hold_J = (rest_W[0].double() * chip.circuit.adc.conversion_s).tolist()
+    native_J = {
+        name: float(term[0]) - held
+        for name, term, held in zip(("crossbar", "feedback", "node", "drivers"), until_settled, hold_J, strict=True)
+    }
+    native_J["stored"] = float(ledger.stored_J[0])
+    whole_J = answer.dissipated_J
+    energy = tuple(_energy(name, value, answer.energy_J[name], whole_J) for name, value in native_J.items())
+    t_native_s = float(settled.t_settle_s[0])
+    return SpiceComparison(
+        ngspice=answer.ngspice,
+        waveform=_waveform(chip, settled, answer),
+        settle=Difference(
+            name="settling time", unit="s", native=t_native_s, spice=answer.t_settle_s,
+            error=_relative(t_native_s, answer.t_settle_s, chip.tau_s), tolerance=TIME_TOLERANCE,
+        ),
+        energy=energy,
+        balance=Difference(
+            name="balance of ngspice", unit="J", native=whole_J, spice=answer.energy_J["delivered"],
+            error=answer.balance_error, tolerance=BALANCE_TOLERANCE,
+        ),
+    )  # fmt: skip
+
+
+def _waveform(chip: Chip, settled: Settled, answer: SpiceAnswer) -> Difference:
+    """The largest distance over the trace's time grid, as far as both go."""
+    trace = settled.trace
+    if trace is None:
+        raise InputError("the comparison needs a settle with one recorded sample")
+    native = trace.state[:, 0].astype(np.float64)
+    both = np.isfinite(native).all(1) & (trace.time_s <= answer.time_s[-1])
+    native, spice = native[both], answer.state(trace.time_s[both])
+    distance = np.abs(native - spice)
+    k, node = np.unravel_index(int(distance.argmax()), distance.shape)
+    return Difference(
+        name=f"z{node} at {trace.time_s[both][k]:.3e} s", unit="1", native=float(native[k, node]),
+        spice=float(spice[k, node]), error=float(distance[k, node]) / chip.full_scale, tolerance=WAVEFORM_TOLERANCE,
+    )  # fmt: skip
+
+
+def _energy(name: str, native_J: float, spice_J: float, whole_J: float) -> Difference:
+    scale_J = abs(spice_J) if abs(spice_J) >= SMALL_TERM * whole_J else whole_J
+    return Difference(
+        name=f"{name} energy", unit="J", native=native_J, spice=spice_J,
+        error=_relative(native_J, spice_J, scale_J), tolerance=ENERGY_TOLERANCE,
+    )  # fmt: skip
+
+
+def _relative(native: float, spice: float, scale: float) -> float:
+    """|native - spice| over ngspice's value, or over `scale` where that is larger or the value zero."""
+    return abs(native - spice) / max(abs(spice), scale)
