@@ -28,6 +28,10 @@ class Activation:
     max_slope: float
     is_bounded: bool
 
+    def __reduce__(self) -> tuple[Callable[[str], "Activation"], tuple[str]]:
+        # By name: its functions have none, so another process could not find them.
+        return activation_named, (self.name,)
+
 
 def _clamp(low: float, high: float | None) -> Callable[..., Tensor]:
     def clamp(p: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -52,7 +52,7 @@ class SaturatingNetwork(nn.Module, ABC):
         self._gap, self._gap_of = 0.0, (0, -1)
         taus = check_tau(tau_s, n_nodes)
         self._tau_s = float(taus.max())
-        spread = self._tau_s / taus
+        spread = taus.max() / taus  # not number / tensor, which multiplies by a rounded reciprocal
         self.register_buffer("_rate", None if bool((spread == 1).all()) else spread.to(self.W), persistent=False)
 
     @property
@@ -143,8 +143,7 @@ class SaturatingNetwork(nn.Module, ABC):
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""
-        # A sum is finite only if all of its terms are, and costs one pass.
-        return all(bool(torch.isfinite(p.detach().sum())) for p in (self.W, self.U, self.b))
+        return all(_is_finite(p.detach()) for p in (self.W, self.U, self.b))
 
     def contraction_gap(self) -> float:
         """1 - a max phi' ||W||_2, or 0 where that is negative; remembered until W changes."""
@@ -153,3 +152,8 @@ class SaturatingNetwork(nn.Module, ABC):
             self._gap = self.feedback_gap(self.gain * self.activation.max_slope)
             self._gap_of = key
         return self._gap
+
+
+def _is_finite(x: Tensor) -> bool:
+    """Whether every entry is finite; one pass, but for entries so large that their sum overflows."""
+    return bool(torch.isfinite(x.sum())) or bool(torch.isfinite(x).all())

@@ -44,5 +44,5 @@ def last_exit(segment: Segment, target: Tensor, band: float) -> Tensor:
 
 
 def distance(states: Tensor, target: Tensor) -> Tensor:
-    """Largest |z - target| over the nodes, of states (row, point, node) to targets (row, node): (row, point) float64."""
+    """Largest |z - target| over the nodes, (row, point) float64, of states (row, point, node)."""
     return (states - target.unsqueeze(1)).abs_().amax(2).to(torch.float64)

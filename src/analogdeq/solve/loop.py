@@ -29,6 +29,8 @@ RUNAWAY = 1e6
 SMALLEST_STEP = 1e-12
 """[tau]. A step this small means the derivative is not finite nearby."""
 
+_TINY = 1e-300
+
 
 @final
 class SettleLoop:
@@ -50,6 +52,7 @@ class SettleLoop:
         self._band = options.band * core.full_scale
         self._search_below = SEARCH_BANDS * self._band
         n_terms = len(core.power_terms)
+        self._has_power = n_terms > 0
         self._h_start = 0.25 / self._fastest
         self._lanes = Lanes.begin(z, self._motion(stepper.dz), n_terms, self._h_start, self._search_below)
         self._limit = RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64))
@@ -78,19 +81,15 @@ class SettleLoop:
         budget_left = (options.max_time_tau - lanes.time).clamp_min(SMALLEST_STEP)
         h = torch.where(lanes.is_decided, lanes.h, torch.minimum(lanes.h, budget_left))
         error = stepper.attempt(h)
-        ratio = error / (options.atol * self._core.full_scale + options.rtol * lanes.motion)
-        gained = stepper.energy_of_step(h) if self._core.power_terms else lanes.energy
-        if self._core.power_terms:
-            allowed = (options.rtol * (lanes.energy + gained)).clamp_min(1e-300)
-            ratio = torch.maximum(ratio, (stepper.energy_error(h) / allowed).amax(1))
+        gained = stepper.energy_of_step(h) if self._has_power else torch.zeros_like(lanes.energy)
+        ratio = self._error_ratio(error, h, gained)
         accepted = ratio <= 1
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
         period = self._recurrence.observe(stepper, lanes.time, h, accepted)
         motion = self._motion(stepper.dz_new)
         self._watch_band(h, motion, accepted)
-        if self._core.power_terms:
-            lanes.energy += torch.where(accepted.unsqueeze(1), gained, 0.0)
+        lanes.energy += torch.where(accepted.unsqueeze(1), gained, 0.0)
         lanes.time = torch.where(accepted, lanes.time + h, lanes.time)
         lanes.motion = torch.where(accepted, motion, lanes.motion)
         stepper.accept(accepted)
@@ -101,6 +100,15 @@ class SettleLoop:
         lanes.h = next_step(h, ratio, lanes.ratio_before, accepted, stepper.order)
         lanes.ratio_before = torch.where(accepted, ratio, lanes.ratio_before)
         return period
+
+    def _error_ratio(self, error: Tensor, h: Tensor, gained: Tensor) -> Tensor:
+        """(lane,): local error over tolerance; at most 1 is accepted. Energies may err by rtol of their sum so far."""
+        lanes, options = self._lanes, self._options
+        ratio = error / (options.atol * self._core.full_scale + options.rtol * lanes.motion)
+        if not self._has_power:
+            return ratio
+        allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
+        return torch.maximum(ratio, (self._stepper.energy_error(h) / allowed).amax(1))
 
     def _watch_band(self, h: Tensor, motion: Tensor, accepted: Tensor) -> None:
         """Note where lanes left the band for the last time so far, and their distance from rest."""
@@ -174,7 +182,7 @@ class SettleLoop:
         lanes.distance[rows] = (start - lanes.rest[rows]).abs().amax(1).to(torch.float64)
         lanes.evaluations[rows] += 1
         if self._recorder is not None:
-            self._recorder.forget(self._slots(), self._stepper.z)
+            self._recorder.forget(self._slots()[rows], start)
 
     def _judge(self, period: Tensor) -> None:
         """Give verdicts, and save what was found."""

@@ -85,12 +85,12 @@ class Recorder:
         return torch.where(match.any(1), match.to(torch.int8).argmax(1), -1)
 
     def start(self, slots: Tensor, z: Tensor) -> None:
-        """Record the initial states: z (lane, node)."""
+        """Record the initial states z (lane, node) of the lanes that are recorded."""
         rows = torch.nonzero(slots >= 0).squeeze(1)
         self._write(slots[rows], np.zeros(rows.shape[0], np.int64), z[rows])
 
     def forget(self, slots: Tensor, z: Tensor) -> None:
-        """Lanes were put back to t = 0: what was recorded of them is recorded again."""
+        """Lanes were put back to t = 0 and their states z: what was recorded of them is recorded again."""
         for slot in slots[slots >= 0].tolist():
             self._next[slot] = 0
             self._steps[slot].clear()

@@ -16,6 +16,8 @@ SAME_PERIOD = 0.02
 """Two returns must agree in period to this fraction."""
 SLACK = 1e-4
 """How far, relative to the cycle, a second return may miss by on top of 1.5 times the first."""
+LEVELS = 3
+"""Nested grids: a return that misses by 1e-3 of the cycle must be told from one that misses by twice that."""
 CLOSED = 1e-2
 """How far it may miss at all: further, and the trajectory is still on its way to the cycle."""
 
@@ -104,10 +106,10 @@ class Recurrence:
 
 
 def _closest(segment: Segment, anchor: Tensor) -> tuple[Tensor, Tensor]:
-    """Fraction of the step at the closest approach, and the squared distance there; two nested grids and a parabola."""
+    """Fraction of the step at the closest approach, and the squared distance there; nested grids and a parabola."""
     fractions = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64, device=anchor.device)
     low, width = torch.zeros(anchor.shape[0], dtype=torch.float64, device=anchor.device), 1.0
-    for _ in range(2):
+    for _ in range(LEVELS):
         theta = low.unsqueeze(1) + width * fractions
         offset = segment.states(theta) - anchor.unsqueeze(1)
         squared = offset.double().square_().sum(2)

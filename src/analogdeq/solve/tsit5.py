@@ -9,7 +9,7 @@ from analogdeq.solve.tableau import Row, Tableau
 
 
 def _expand(factor: float, *roots_or_quadratics: float | tuple[float, float], power: int) -> Row:
-    """Expand factor * theta^power * (theta - root) ... (theta^2 + p theta + q) ... as coefficients of theta to theta^4."""
+    """Coefficients of theta to theta^4 of factor * theta^power * (theta - root) ... (theta^2 + p theta + q) ..."""
     poly = np.array([factor])
     for item in roots_or_quadratics:
         poly = np.polymul(poly, [1.0, *item] if isinstance(item, tuple) else [1.0, -item])

@@ -41,11 +41,6 @@ class SpiceAnswer:
         """[J]. All heat and the stored energy; Tellegen's theorem says that this was delivered."""
         return sum(self.energy_J[term] for term in ("crossbar", "feedback", "node", "stored"))
 
-    @property
-    def balance_error(self) -> float:
-        """[1]. How far ngspice's own books are from closing, relative to what its sources delivered."""
-        return abs(self.dissipated_J - self.energy_J["delivered"]) / abs(self.energy_J["delivered"])
-
     def state(self, time_s: Float64) -> Float64:
         """(time, node) [1]. z between the steps, by a cubic spline."""
         scale = self.time_s[-1]  # a spline in nanoseconds would have coefficients of 1e27
@@ -66,9 +61,11 @@ def answer_of(plot: RawPlot, chip: Chip, band: float, ngspice: str) -> SpiceAnsw
         SpiceError: if time does not advance, a value is not finite, or the state was never inside the band to stay.
     """
     c = chip.circuit
-    time_s = _from_zero(plot.column("time"))
-    volts = np.stack([_from_zero(plot.column(f"v(z{i})")) for i in range(chip.n_nodes)], 1)
-    meters = np.stack([_from_zero(plot.column(f"v({meter_node(term)})")) for term in METERS], 1)
+    names = ["time", *(f"v(z{i})" for i in range(chip.n_nodes)), *(f"v({meter_node(term)})" for term in METERS)]
+    table = np.stack([plot.column(name) for name in names], 1)
+    if table.shape[0] and table[0, 0] > 0:  # with UIC ngspice begins after its first step; before it, all is discharged
+        table = np.concatenate((np.zeros((1, len(names))), table))
+    time_s, volts, meters = table[:, 0], table[:, 1 : 1 + chip.n_nodes], table[:, 1 + chip.n_nodes :]
     if not (np.diff(time_s) > 0).all() or not (np.isfinite(volts).all() and np.isfinite(meters).all()):
         raise SpiceError("the waveforms of ngspice stand still in time, or are not finite")
     z = volts / c.unit_voltage_V
@@ -78,11 +75,6 @@ def answer_of(plot: RawPlot, chip: Chip, band: float, ngspice: str) -> SpiceAnsw
     v_settle = CubicSpline(s, volts)(settle_tau)
     energy["stored"] = 0.5 * c.node_C_F * float(np.square(v_settle).sum())
     return SpiceAnswer(ngspice=ngspice, time_s=time_s, z=z, t_settle_s=settle_tau * chip.tau_s, energy_J=energy)
-
-
-def _from_zero(column: Float64) -> Float64:
-    """With the row of t = 0, where every capacitor is discharged: with UIC ngspice begins after its first step."""
-    return column if column[0] == 0 else np.concatenate((np.zeros(1), column))
 
 
 def _last_exit(s: Float64, z: Float64, band: float) -> float:

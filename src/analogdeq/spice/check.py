@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from analogdeq.chip import Chip
@@ -14,12 +15,15 @@ from analogdeq.spice.comparison import SpiceComparison, compare
 from analogdeq.spice.netlist import netlist_of
 from analogdeq.spice.ngspice import find_ngspice, ngspice_version, run_ngspice
 
-REST_OF_BAND = 1e-4
-"""ngspice runs until its last state is this much of a band from its equilibrium, which it stands for."""
+REST_OF_BAND = 1e-5
+"""ngspice runs until its last state, which stands for its equilibrium, is this much of a band from it."""
 LEAST_TAU = 10.0
+LEAST_GAP = 1e-3
 
 
-def spice_check(chip: Chip, u: Tensor, options: SettleOptions | None = None, *, timeout_s: float = 600.0) -> SpiceComparison:
+def spice_check(
+    chip: Chip, u: Tensor, options: SettleOptions | None = None, *, timeout_s: float = 600.0
+) -> SpiceComparison:
     """Settle one input on a chip and in ngspice.
 
     Args:
@@ -36,8 +40,7 @@ def spice_check(chip: Chip, u: Tensor, options: SettleOptions | None = None, *, 
     find_ngspice()
     options = options or SettleOptions()
     settled = settle_recorded(chip, u, options)
-    answer = ask_ngspice(chip, u, options.band, float(settled.t_settle_s[0]), timeout_s=timeout_s)
-    return compare(chip, settled, answer)
+    return compare(chip, settled, ask_ngspice(chip, u, settled, options.band, timeout_s=timeout_s))
 
 
 def settle_recorded(chip: Chip, u: Tensor, options: SettleOptions) -> Settled:
@@ -53,15 +56,26 @@ def settle_recorded(chip: Chip, u: Tensor, options: SettleOptions) -> Settled:
     )  # fmt: skip
 
 
-def ask_ngspice(chip: Chip, u: Tensor, band: float, t_settle_s: float, *, timeout_s: float = 600.0) -> SpiceAnswer:
-    """Run the netlist of a chip long enough for a settle that takes about `t_settle_s`."""
-    netlist = netlist_of(chip, u, stop_s=stop_s(chip, band, t_settle_s))
+def ask_ngspice(chip: Chip, u: Tensor, settled: Settled, band: float, *, timeout_s: float = 600.0) -> SpiceAnswer:
+    """Run the netlist of a chip until it rests.
+
+    Args:
+        chip: the chip.
+        u: (input,) [1]. One sample, before the DAC.
+        settled: how this package settled it; tells how long ngspice must run, and nothing else.
+        band: half width of the band that defines the settling time, in units of full scale.
+        timeout_s: [s]. How long ngspice may run.
+    """
+    netlist = netlist_of(chip, u, stop_s=stop_s(chip, u, settled))
     return answer_of(run_ngspice(netlist, timeout_s=timeout_s)[-1], chip, band, ngspice_version())
 
 
-def stop_s(chip: Chip, band: float, t_settle_s: float) -> float:
-    """[s]. When the remaining distance is `REST_OF_BAND` of the band.
+def stop_s(chip: Chip, u: Tensor, settled: Settled) -> float:
+    """[s]. When what is left of the motion is `REST_OF_BAND` of the band: t_settle - tau ln(REST_OF_BAND) / gap.
 
-    A decay that reaches `band` after t_settle reaches band * r after t_settle (1 + ln r / ln band).
+    The gap is that of the equilibrium, 1 - max Re eig(J): after the band is entered, the slowest mode decides.
     """
-    return max(LEAST_TAU * chip.tau_s, t_settle_s * (1 + math.log(REST_OF_BAND) / math.log(band)))
+    jacobian = chip.linearise(settled.z, chip.drive(u.unsqueeze(0).to(chip.dtype))).dense()[0].double()
+    gap = max(1 - float(torch.linalg.eigvals(jacobian).real.max()), LEAST_GAP)
+    tail_tau = max(-math.log(REST_OF_BAND) / gap, LEAST_TAU)
+    return float(settled.t_settle_s[0]) + tail_tau * chip.tau_s

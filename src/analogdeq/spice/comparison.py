@@ -1,5 +1,6 @@
 """Where the simulation and ngspice differ, and whether that is within tolerance."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
@@ -107,7 +108,7 @@ def compare(chip: Chip, settled: Settled, answer: SpiceAnswer) -> SpiceCompariso
         for name, term, held in zip(("crossbar", "feedback", "node", "drivers"), until_settled, hold_J, strict=True)
     }
     native_J["stored"] = float(ledger.stored_J[0])
-    whole_J = answer.dissipated_J
+    whole_J, delivered_J = answer.dissipated_J, answer.energy_J["delivered"]
     energy = tuple(_energy(name, value, answer.energy_J[name], whole_J) for name, value in native_J.items())
     t_native_s = float(settled.t_settle_s[0])
     return SpiceComparison(
@@ -115,12 +116,12 @@ def compare(chip: Chip, settled: Settled, answer: SpiceAnswer) -> SpiceCompariso
         waveform=_waveform(chip, settled, answer),
         settle=Difference(
             name="settling time", unit="s", native=t_native_s, spice=answer.t_settle_s,
-            error=_relative(t_native_s, answer.t_settle_s, chip.tau_s), tolerance=TIME_TOLERANCE,
+            error=_relative(t_native_s, answer.t_settle_s, answer.t_settle_s or chip.tau_s), tolerance=TIME_TOLERANCE,
         ),
         energy=energy,
         balance=Difference(
-            name="balance of ngspice", unit="J", native=whole_J, spice=answer.energy_J["delivered"],
-            error=answer.balance_error, tolerance=BALANCE_TOLERANCE,
+            name="balance of ngspice", unit="J", native=whole_J, spice=delivered_J,
+            error=_relative(whole_J, delivered_J, abs(delivered_J)), tolerance=BALANCE_TOLERANCE,
         ),
     )  # fmt: skip
 
@@ -150,5 +151,7 @@ def _energy(name: str, native_J: float, spice_J: float, whole_J: float) -> Diffe
 
 
 def _relative(native: float, spice: float, scale: float) -> float:
-    """|native - spice| over ngspice's value, or over `scale` where that is larger or the value zero."""
-    return abs(native - spice) / max(abs(spice), scale)
+    """|native - spice| / scale; 0 where they are equal, also where the scale is 0."""
+    if native == spice:
+        return 0.0
+    return abs(native - spice) / scale if scale > 0 else math.inf
