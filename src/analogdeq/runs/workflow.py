@@ -19,8 +19,9 @@ from analogdeq.errors import DataError, InputError, RangeError, ScenarioError
 from analogdeq.library import device_preset
 from analogdeq.models.hybrid import HybridDEQ
 from analogdeq.runs.directory import RunDirectory, write_whole
-from analogdeq.runs.evaluation import Evaluation, evaluate, quantile
+from analogdeq.runs.evaluation import CHUNK, Evaluation, evaluate, quantile
 from analogdeq.runs.report import report_run
+from analogdeq.runs.threads import threads_for
 from analogdeq.runs.waveforms import record_waveforms
 from analogdeq.scenario import Scenario, dump_scenario, load_scenario
 from analogdeq.solve.settled import Settled
@@ -83,7 +84,8 @@ def train_run(run: RunDirectory, *, resume: bool, progress: Progress) -> list[Ro
         note = f"loss {row['loss']:.4f}, test accuracy {100 * row['test_accuracy']:.2f} %"
         progress.update("training", row["epoch"], scenario.train.epochs, note)
 
-    trainer.fit(run.checkpoint, run.metrics, run.scenario_file.read_text(encoding="utf-8"), on_epoch)
+    with threads_for(scenario.model.nodes, scenario.train.batch_size):
+        trainer.fit(run.checkpoint, run.metrics, run.scenario_file.read_text(encoding="utf-8"), on_epoch)
     return rows
 
 
@@ -98,9 +100,9 @@ def evaluate_run(run: RunDirectory, scenario: Scenario, progress: Progress) -> E
     """Settle every test image on the chip of the scenario's chip seed, and store what came out."""
     model = trained_model(run, scenario)
     chip = build_chip(scenario, model.core)
-    result = evaluate(
-        model, chip, build_data(scenario), build_settle_options(scenario), _stage(progress, "settling test images")
-    )
+    data, on_batch = build_data(scenario), _stage(progress, "settling test images")
+    with threads_for(scenario.model.nodes, CHUNK):
+        result = evaluate(model, chip, data, build_settle_options(scenario), on_batch)
     result.save(run.evaluation)
     # The scenario as evaluated goes with the figures: --set may have changed it from the run's own.
     content = {**summary_of(scenario, result), "evaluated_scenario": dump_scenario(scenario)}
@@ -127,17 +129,35 @@ def chip_changes(overrides: list[str] | None, seed: int | None) -> list[str]:
     return [*(overrides or []), *([] if seed is None else [f"seeds.chip={seed}"])]
 
 
+def scenario_of_trained(run: RunDirectory, overrides: list[str] | None, seed: int | None) -> Scenario:
+    """The scenario of a trained run, with changes to where its network is placed.
+
+    Raises:
+        ScenarioError: if the outcome is unusable.
+        InputError: if a change is to what was trained.
+    """
+    own, scenario = run.scenario(), run.scenario(chip_changes(overrides, seed))
+    changed = [name for name in ("model", "train") if getattr(own, name) != getattr(scenario, name)]
+    if changed or own.seeds.train != scenario.seeds.train:
+        raise InputError(
+            f"{run.path}: [{changed[0] if changed else 'seeds'}] cannot be changed, this network is trained already; "
+            "change circuit, device, settle, task or trace, or begin a new run"
+        )
+    check_buildable(scenario)
+    return scenario
+
+
 def network(source: str, overrides: list[str] | None, seed: int | None) -> tuple[Scenario, HybridDEQ]:
     """The network of a run directory, trained, or of a scenario, untrained.
 
     Raises:
         ScenarioError: if the scenario is unusable.
+        InputError: if a change is to what was trained.
         CheckpointError: if the run has no usable checkpoint.
     """
     if Path(source, "scenario.toml").is_file():
         run = RunDirectory(Path(source))
-        scenario = run.scenario(chip_changes(overrides, seed))
-        check_buildable(scenario)
+        scenario = scenario_of_trained(run, overrides, seed)
         return scenario, trained_model(run, scenario)
     both = [] if seed is None else [f"seeds.train={seed}"]
     scenario = load_scenario(source, [*chip_changes(overrides, seed), *both])
@@ -154,7 +174,9 @@ def simulate(model: HybridDEQ, scenario: Scenario, path: Path, argv: list[str], 
     progress.update("recording waveforms", 0, x.shape[0])
     with torch.no_grad():
         u = model.encoder(x)
-    settled = record_waveforms(path, chip, u, build_settle_options(scenario), scenario, run_provenance(scenario, argv))
+    options, origin = build_settle_options(scenario), run_provenance(scenario, argv)
+    with threads_for(scenario.model.nodes, u.shape[0]):
+        settled = record_waveforms(path, chip, u, options, scenario, origin)
     progress.update("recording waveforms", x.shape[0], x.shape[0])
     return settled
 
@@ -187,7 +209,9 @@ def write_run_report(run: RunDirectory, argv: list[str], progress: Progress) -> 
     """Figures and report.html from the run's files."""
     progress.update("writing the report", 0, 1)
     files = report_run(run, run_provenance(run.scenario(), argv))
-    progress.update("writing the report", 1, 1)
+    has_waveforms = not run.trace.exists() or any(path.stem == "waveforms" for path in files)
+    note = "" if has_waveforms else f"without waveforms: {run.trace.name} is of another scenario than the figures"
+    progress.update("writing the report", 1, 1, note)
     return files
 
 

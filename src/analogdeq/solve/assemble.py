@@ -18,25 +18,26 @@ from analogdeq.solve.trace import Steps, Trace
 def in_si_units(core: Core, drive: Drive, start: Tensor, outcome: Outcome, trace: Trace | None) -> Settled:
     """Times in seconds, energies in joules, residuals and bounds evaluated where each sample came to rest."""
     tau = core.tau_s
-    residual_vector = (core.fixed_point_map(outcome.z, drive) - outcome.z).to(torch.float64)
+    z = outcome.z.clone()  # a tensor of its own, which autograd may save
+    residual_vector = (core.fixed_point_map(z, drive) - z).to(torch.float64)
     gap = core.contraction_gap()
     norm = torch.linalg.vector_norm(residual_vector, dim=1)
     ledger = _ledger(core, start, outcome)
     unknown = torch.full_like(outcome.time_end, torch.nan)
     return Settled(
-        z=outcome.z,
+        z=z,
         t_settle_s=outcome.time_settle * tau,
         t_end_s=outcome.time_end * tau,
         energy_J=unknown if ledger is None else ledger.total_J,
         ledger=ledger,
-        verdict_code=outcome.verdict,
+        verdict_code=outcome.verdict.clone(),
         residual=residual_vector.abs().amax(1),
         error_bound=norm / gap if gap > 0 else unknown,
         period_s=outcome.period * tau,
-        evaluations=outcome.evaluations,
-        steps=outcome.steps,
-        rejected=outcome.rejected,
-        power_end_W=outcome.power_W,
+        evaluations=outcome.evaluations.clone(),
+        steps=outcome.steps.clone(),
+        rejected=outcome.rejected.clone(),
+        power_end_W=outcome.power_W.clone(),
         trace=trace,
     )
 

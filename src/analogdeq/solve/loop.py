@@ -134,8 +134,11 @@ class SettleLoop:
     def _aim(self) -> None:
         """Find the equilibrium ahead of lanes that have become slow."""
         lanes = self._lanes
+        is_fast = lanes.motion > self._search_below
         # Fast again: whatever the last search found or missed is behind this lane.
-        lanes.search_below = torch.where(lanes.motion > self._search_below, self._search_below, lanes.search_below)
+        lanes.search_below = torch.where(is_fast, self._search_below, lanes.search_below)
+        if bool(is_fast.all()):
+            return
         is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(1e3 * lanes.motion, min=self._band))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
         is_urgent = bool((waiting & (lanes.motion < URGENT * lanes.search_below)).any())
@@ -190,19 +193,24 @@ class SettleLoop:
         is_inside = lanes.is_aimed & (lanes.distance <= 0.5 * self._band)
         since = torch.minimum(lanes.inside_since, lanes.time)
         lanes.inside_since = torch.where(is_inside, since, torch.inf)
-        verdict = torch.full_like(lanes.steps, -1)
-        budget_spent = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (
-            lanes.steps + lanes.rejected >= options.max_steps
-        )
-        verdict[budget_spent] = int(Verdict.TIMED_OUT)
-        verdict[torch.isfinite(period)] = int(Verdict.OSCILLATING)
+        attempts = lanes.steps + lanes.rejected
+        timed_out = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (attempts >= options.max_steps)
+        oscillating = torch.isfinite(period)
         has_dwelt = lanes.time - lanes.inside_since >= options.dwell_tau
-        verdict[is_inside & (has_dwelt | self._is_trapped(is_inside))] = int(Verdict.SETTLED)
+        settled = is_inside & (has_dwelt | self._is_trapped(is_inside))
         is_bounded = lanes.motion <= self._limit[lanes.index]  # False for NaN
-        verdict[~is_bounded | (lanes.h < 0.1 * SMALLEST_STEP)] = int(Verdict.DIVERGED)
-        decided = (verdict >= 0) & ~lanes.is_decided
-        if bool(decided.any()):
-            self._save(torch.nonzero(decided).squeeze(1), verdict, period)
+        diverged = ~is_bounded | (lanes.h < 0.1 * SMALLEST_STEP)
+        decided = (timed_out | oscillating | settled | diverged) & ~lanes.is_decided
+        if not bool(decided.any()):
+            return
+        verdict = torch.full_like(lanes.steps, int(Verdict.TIMED_OUT))
+        for mask, code in (
+            (oscillating, Verdict.OSCILLATING),
+            (settled, Verdict.SETTLED),
+            (diverged, Verdict.DIVERGED),
+        ):
+            verdict[mask] = int(code)
+        self._save(torch.nonzero(decided).squeeze(1), verdict, period)
 
     def _is_trapped(self, is_inside: Tensor) -> Tensor:
         """(lane,) bool: lanes that provably never leave the band again.

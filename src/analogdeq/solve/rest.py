@@ -9,7 +9,7 @@ from torch import Tensor
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.gmres import solve_gmres
 
-MAX_PICARD = 40
+MAX_PICARD = 100
 PICARD_CONTRACTION = 0.9
 """Where the median open sample contracts less per evaluation, Newton's method needs fewer."""
 MAX_NEWTON = 8

@@ -76,9 +76,10 @@ def settle(
     drive = core.drive(u)
     start = core.initial_state(drive) if z0 is None else z0.detach()
     if method in NATIVE:
-        recorder = None if record is None else Recorder(record, core, drive)
-        outcome = SettleLoop(core, drive, start, options, _stepper(method), recorder).run()
-        trace = None if recorder is None else recorder.finish()
+        with torch.inference_mode():  # spares the loop's many small operations autograd's bookkeeping
+            recorder = None if record is None else Recorder(record, core, drive)
+            outcome = SettleLoop(core, drive, start, options, _stepper(method), recorder).run()
+            trace = None if recorder is None else recorder.finish()
     else:
         back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
         judged = back_end.settle_paths(core, drive, start, options)

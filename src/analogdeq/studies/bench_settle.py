@@ -132,7 +132,7 @@ def format_bench(result: dict[str, Any]) -> str:
         "worst error: max |z - z*| over nodes and samples, z* from a float64 root finder. Peers integrate to the tau",
         "shown, where the slowest native sample stopped; they report no settling time and no verdict.",
         f"tolerance: rtol {RTOL:g} relative to |z| for the peers; native steppers {NATIVE_RTOL:g} relative to the",
-        "remaining motion (their default), a measure of |z - z*|, and so the tighter one once a sample has nearly settled.",
+        "remaining motion (their default): a measure of |z - z*|, so the tighter once a sample nearly rests.",
     ]
     return "\n".join(lines)
 
