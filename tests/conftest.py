@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _same_seeds() -> None:
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     torch.manual_seed(0)
 
 

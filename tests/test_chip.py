@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from helpers import chip, circuit, plain_core, quiet_amplifier, random_core, random_inputs, tensor
 from torch import nn
 
 from analogdeq.chip import Chip
@@ -15,6 +14,7 @@ from analogdeq.devices.preset import IDEAL, DevicePreset
 from analogdeq.errors import InputError, RangeError
 from analogdeq.library import device_preset
 from analogdeq.solve.settle import settle
+from helpers import chip, circuit, plain_core, quiet_amplifier, random_core, random_inputs, tensor
 
 PCM = device_preset("pcm-generic")
 
@@ -31,7 +31,9 @@ def test_an_ideal_chip_realises_the_cores_weights(mapping: str, dtype: torch.dty
     for name in ("W", "U", "b"):
         realised = getattr(placed.core, name)
         assert realised.dtype == dtype
-        torch.testing.assert_close(realised, getattr(core, name), rtol=1e-6 if dtype == torch.float32 else 1e-12, atol=1e-7)
+        torch.testing.assert_close(
+            realised, getattr(core, name), rtol=1e-6 if dtype == torch.float32 else 1e-12, atol=1e-7
+        )
 
 
 def test_the_same_chip_seed_gives_the_same_chip_and_another_gives_another() -> None:
@@ -225,7 +227,7 @@ def test_a_core_without_weights_has_no_chip() -> None:
 
 
 def test_a_circuit_beyond_the_measured_range_of_its_device_is_refused() -> None:
-    with pytest.raises(RangeError, match="was measured from 0 to 2.5e-05 S"):
+    with pytest.raises(RangeError, match=r"was measured from 0 to 2\.5e-05 S"):
         chip(random_core(4, seed=0), device=PCM, g_max_S=40e-6)
 
 

@@ -17,6 +17,7 @@ LAYERS = (
     ("circuits",),
     ("cores",),
     ("linalg",),
+    ("placement",),
     ("chip",),
     ("library",),
     ("solve",),
@@ -35,7 +36,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
-PHYSICS = ("devices", "circuits", "cores", "linalg", "solve", "chip")
+PHYSICS = ("devices", "circuits", "cores", "linalg", "solve", "placement", "chip")
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 
 
@@ -57,7 +58,9 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
                 yield node.module, node.lineno
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p != SOURCE / "__init__.py"], ids=lambda p: str(p.relative_to(SOURCE)))
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p != SOURCE / "__init__.py"], ids=lambda p: str(p.relative_to(SOURCE))
+)
 def test_imports_run_one_way(path: Path) -> None:
     here = layer_of(path)
     assert here in RANK, f"give {here!r} its place in LAYERS"
@@ -74,7 +77,11 @@ def test_imports_run_one_way(path: Path) -> None:
 def test_physics_reads_no_files(path: Path) -> None:
     used = {module.split(".")[0] for module, _ in imports(path)}
     assert not used & FILE_MODULES
-    calls = {n.func.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    calls = {
+        n.func.id
+        for n in ast.walk(ast.parse(path.read_text()))
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
     assert not calls & {"open", "print", "input"}
 
 

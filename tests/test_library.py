@@ -107,7 +107,7 @@ def test_a_damaged_preset_file_is_refused_by_its_path_and_what_is_wrong(
 
 def test_a_preset_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "binary.toml"
-    path.write_bytes(b"title = \"\xff\xfe\"")
+    path.write_bytes(b'title = "\xff\xfe"')
     with pytest.raises(DataError, match="cannot be read as TOML"):
         device_preset(str(path))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analogdeq.circuits.components import CrossbarCircuit
     from analogdeq.circuits.converters import Converter
     from analogdeq.circuits.ledger import Ledger
+    from analogdeq.cores.conv import ConvCore
     from analogdeq.cores.rc import RCCore
     from analogdeq.devices.preset import DevicePreset
     from analogdeq.errors import AnalogdeqError
@@ -40,6 +41,7 @@ _HOME = {
     "ByRootFinding": "gradient.forward",
     "BySettling": "gradient.forward",
     "Chip": "chip",
+    "ConvCore": "cores.conv",
     "Converter": "circuits.converters",
     "CrossbarCircuit": "circuits.components",
     "DevicePreset": "devices.preset",
@@ -77,6 +79,7 @@ __all__ = [
     "ByRootFinding",
     "BySettling",
     "Chip",
+    "ConvCore",
     "Converter",
     "CrossbarCircuit",
     "DevicePreset",

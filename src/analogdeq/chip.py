@@ -7,12 +7,13 @@ from torch import Tensor
 
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.ledger import Ledger
-from analogdeq.circuits.mapping import ConductancePairs, map_weights
+from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.circuits.power import POWER_TERMS, CrossbarPower
-from analogdeq.cores.core import Drive
-from analogdeq.cores.rc import RCCore, RCLinearisation
+from analogdeq.cores.core import Drive, Linearisation
+from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.devices.preset import IDEAL, DevicePreset
 from analogdeq.errors import InputError
+from analogdeq.placement import placement_of
 
 
 @final
@@ -21,9 +22,10 @@ class Chip:
 
     The weights W, U, b become target conductances (`map_weights`), the devices land beside their targets (`device`),
     and what they then compute is the chip's core. Inputs pass the DAC and outputs the ADC, both from -1 to +1.
+    An `RCCore` takes one crossbar, a `ConvCore` one per output position (`analogdeq.placement`).
 
     Args:
-        core: the ideal core; its time constant is replaced by the circuit's, its gain by the circuit's.
+        core: the ideal core, dense or convolutional; its time constant and gain are replaced by the circuit's.
         circuit: component values.
         device: what the weights are stored in.
         seed: the chip seed. The same seed gives the same chip, bit for bit.
@@ -36,30 +38,17 @@ class Chip:
     power_terms: tuple[str, ...] = POWER_TERMS
     work_buffers: int = 2
 
-    def __init__(self, core: RCCore, circuit: CrossbarCircuit, device: DevicePreset = IDEAL, *, seed: int = 0) -> None:
+    def __init__(
+        self, core: SaturatingNetwork, circuit: CrossbarCircuit, device: DevicePreset = IDEAL, *, seed: int = 0
+    ) -> None:
         self.circuit, self.device_preset, self.seed = circuit, device, seed
-        W, U, b = (p.detach() for p in (core.W, core.U, core.b))
-        weights = torch.cat((W, U, b.unsqueeze(1)), 1)
-        if not bool(torch.isfinite(weights).all()):
+        if not core.is_finite():
             raise InputError("the core's weights hold NaN or infinity; training diverged, or the checkpoint is damaged")
-        self.target = map_weights(weights.cpu(), circuit)
-        generator = torch.Generator().manual_seed(seed)
-        self.pairs = ConductancePairs(
-            device.program(self.target.plus_S, circuit.g_max_S, generator),
-            device.program(self.target.minus_S, circuit.g_max_S, generator),
-            self.target.feedback_ohm,
-        )
-        realised = self.pairs.weights().to(W)
-        n = core.n_nodes
-        self.core = RCCore(
-            realised[:, :n].contiguous(),
-            realised[:, n:-1].contiguous(),
-            realised[:, -1].contiguous(),
-            activation=core.activation.name,
-            tau_s=circuit.tau_s,
-            gain=circuit.gain,
-        )
-        self._power = CrossbarPower(circuit, self.pairs, core.n_inputs, like=W)
+        placement = placement_of(core)
+        self.target: DevicePairs = placement.targets(circuit)
+        self.pairs: DevicePairs = self.target.programmed(device, circuit.g_max_S, torch.Generator().manual_seed(seed))
+        self.core = placement.realised(self.pairs, circuit)
+        self._power = CrossbarPower(circuit, self.pairs, core.n_inputs, like=core.b)
 
     @property
     def n_nodes(self) -> int:
@@ -121,7 +110,7 @@ class Chip:
         """(batch, node) [1]. F(z) of the realised weights."""
         return self.core.fixed_point_map(z, drive)
 
-    def linearise(self, z: Tensor, drive: Drive) -> RCLinearisation:
+    def linearise(self, z: Tensor, drive: Drive) -> Linearisation:
         """The Jacobian of F at z."""
         return self.core.linearise(z, drive)
 
@@ -136,6 +125,11 @@ class Chip:
     def read(self, z: Tensor) -> Tensor:
         """(batch, node) [1]. What the ADC reports of the state."""
         return self.circuit.adc.quantise(z)
+
+    @property
+    def n_devices(self) -> int:
+        """How many programmable devices it holds."""
+        return self.pairs.n_devices
 
     def noise_gain(self) -> Tensor:
         """(node,) [1]. K_n = 1 + R_f G_tot of each transimpedance amplifier."""

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from helpers import circuit, tensor
 
 from analogdeq.circuits.mapping import ConductancePairs, map_weights
 from analogdeq.errors import AnalogdeqError, InputError, RangeError
+from helpers import circuit, tensor
 
 MAPPINGS = ("one-sided", "balanced")
 

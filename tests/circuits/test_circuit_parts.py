@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import circuit, tensor
 
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
 from analogdeq.errors import InputError, RangeError
+from helpers import circuit, tensor
 
 NOT_POSITIVE = (0.0, -1.0, math.nan, math.inf)
 NOT_A_COST = (-1e-12, math.nan, math.inf)

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import Nodal, chip, random_core, random_inputs, tensor
 
 from analogdeq.chip import Chip
 from analogdeq.circuits.power import POWER_TERMS
 from analogdeq.devices.preset import DevicePreset
+from helpers import Nodal, chip, random_core, random_inputs, tensor
 
 ACTIVATIONS = ("tanh", "sigmoid", "hardtanh", "relu-clipped", "relu", "identity")
 SPREAD = DevicePreset(

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from helpers import PHI, tensor
 
 from analogdeq.cores.activation import ACTIVATIONS, activation_named
 from analogdeq.errors import InputError
+from helpers import PHI, tensor
 
 NAMES = ("tanh", "sigmoid", "hardtanh", "relu-clipped", "relu", "identity")
 
@@ -67,9 +67,7 @@ def test_bounded_means_within_full_scale(name: str) -> None:
     assert activation.is_bounded == bool((far.abs() <= 1).all())
 
 
-@pytest.mark.parametrize(
-    ("name", "kinks"), [("hardtanh", (-1.0, 1.0)), ("relu-clipped", (0.0, 1.0)), ("relu", (0.0,))]
-)
+@pytest.mark.parametrize(("name", "kinks"), [("hardtanh", (-1.0, 1.0)), ("relu-clipped", (0.0, 1.0)), ("relu", (0.0,))])
 def test_at_a_kink_the_slope_is_that_of_the_saturated_side(name: str, kinks: tuple[float, ...]) -> None:
     activation, p = activation_named(name), tensor(kinks)
     assert activation.slope(p, activation.function(p)).tolist() == [0.0] * len(kinks)
@@ -84,9 +82,17 @@ def test_values_and_slopes_keep_the_dtype(name: str, dtype: torch.dtype) -> None
     assert activation.slope(p, f).dtype == dtype
 
 
-@pytest.mark.parametrize("typo", ["tahn", "Tanh", "hard-tanh", "relu_clipped", "sigmoidal"])
-def test_a_misspelt_activation_is_answered_with_the_nearest(typo: str) -> None:
-    meant = {"tahn": "tanh", "Tanh": "tanh", "hard-tanh": "hardtanh", "relu_clipped": "relu-clipped"}.get(typo, "sigmoid")
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [
+        ("tahn", "tanh"),
+        ("Tanh", "tanh"),
+        ("hard-tanh", "hardtanh"),
+        ("relu_clipped", "relu-clipped"),
+        ("sigmoidal", "sigmoid"),
+    ],
+)
+def test_a_misspelt_activation_is_answered_with_the_nearest(typo: str, meant: str) -> None:
     with pytest.raises(InputError, match=f"unknown activation '{typo}'; did you mean '{meant}'\\?"):
         activation_named(typo)
 

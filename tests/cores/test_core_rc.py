@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import PHI, plain_core, random_core, random_inputs, tensor
 from torch import nn
 
 from analogdeq.cores.rc import RCCore
 from analogdeq.errors import InputError
+from helpers import PHI, plain_core, random_core, random_inputs, tensor
 
 ACTIVATIONS = ("tanh", "sigmoid", "hardtanh", "relu-clipped", "relu", "identity")
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from helpers import tensor
 from torch import Tensor
 
 from analogdeq.linalg.dense import solve_dense
 from analogdeq.linalg.fixed_point import solve_fixed_point
 from analogdeq.linalg.gmres import solve_gmres
 from analogdeq.linalg.system import LinearSolution, relative, row_norm
+from helpers import tensor
 
 Solver = Callable[[Tensor, Tensor], LinearSolution]
 
@@ -28,7 +28,9 @@ def by_fixed_point(J: Tensor, y: Tensor) -> LinearSolution:
     return solve_fixed_point(matvec(J), y, tol=1e-12, max_iter=2000)
 
 
-SOLVERS = pytest.mark.parametrize("solve", [by_gmres, by_fixed_point, solve_dense], ids=["gmres", "fixed-point", "dense"])
+SOLVERS = pytest.mark.parametrize(
+    "solve", [by_gmres, by_fixed_point, solve_dense], ids=["gmres", "fixed-point", "dense"]
+)
 
 
 def random_systems(batch: int, n: int, *, radius: float, seed: int = 0) -> tuple[Tensor, Tensor]:

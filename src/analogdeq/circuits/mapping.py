@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.devices.preset import DevicePreset
 from analogdeq.errors import InputError, RangeError
 
 
@@ -24,6 +25,19 @@ class ConductancePairs:
     plus_S: Tensor
     minus_S: Tensor
     feedback_ohm: float
+
+    @property
+    def n_devices(self) -> int:
+        """How many devices there are, two per weight."""
+        return self.plus_S.numel() + self.minus_S.numel()
+
+    def programmed(self, device: DevicePreset, g_max_S: float, generator: torch.Generator) -> "ConductancePairs":
+        """Where the devices land that are asked for these conductances; one draw each."""
+        return ConductancePairs(
+            device.program(self.plus_S, g_max_S, generator),
+            device.program(self.minus_S, g_max_S, generator),
+            self.feedback_ohm,
+        )
 
     def weights(self) -> Tensor:
         """(row, column) float64 [1]. What the devices compute."""
@@ -44,6 +58,8 @@ class ConductancePairs:
 
 def map_weights(weights: Tensor, circuit: CrossbarCircuit) -> ConductancePairs:
     """Choose the target conductances that realise `weights` (row, column), and the feedback resistor.
+
+    Any number of dimensions may come before: crossbars whose rows share one value of the feedback resistor.
 
     one-sided:  G+ = g_min + max(w, 0)/R_f,   G- = g_min + max(-w, 0)/R_f,   1/R_f = (g_max - g_min)/max|w|
     balanced:   G+- = (g_max + g_min)/2 +- w/(2 R_f),                        same R_f

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.circuits.components import CrossbarCircuit
-from analogdeq.circuits.mapping import ConductancePairs
+from analogdeq.circuits.pairs import DevicePairs
 
 POWER_TERMS = ("crossbar", "feedback", "node", "drivers")
 
@@ -28,7 +28,7 @@ class CrossbarPower:
     Source: Ohm's law for the circuit of docs/equations.md; class-B draw V_DD |i| from either rail, textbook.
     """
 
-    def __init__(self, circuit: CrossbarCircuit, pairs: ConductancePairs, n_inputs: int, like: Tensor) -> None:
+    def __init__(self, circuit: CrossbarCircuit, pairs: DevicePairs, n_inputs: int, like: Tensor) -> None:
         """Sum the columns once; `like` sets dtype and device."""
         column = pairs.column_sum_S().to(like)
         n_nodes = column.numel() - n_inputs - 1

@@ -4,38 +4,65 @@
 """
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
-from analogdeq.cli import bench, devices, evaluate, report, run, scenario, simulate, train
+from analogdeq.cli import bench, devices, evaluate, export, report, run, scenario, simulate, spice_check, train
 from analogdeq.cli.exits import FAILED, INTERRUPTED, code_of
 from analogdeq.errors import AnalogdeqError
 
+HELP = """Simulate Deep Equilibrium Models that run on analog hardware: settling time, joules, accuracy on a chip.
+
+Examples:
+
+  analogdeq run digits-crossbar
+
+  analogdeq run --help
+"""
+
 app = typer.Typer(
     name="analogdeq",
-    help="Simulate Deep Equilibrium Models that run on analog hardware: settling time, joules, accuracy on a chip.",
+    help=HELP,
     epilog="Exit codes: 0 done, 1 failed, 2 bad usage or scenario, 3 did not settle.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (run, simulate, train, evaluate, report):
+for module in (run, simulate, train, evaluate, report, spice_check):
     module.register(app)
 app.add_typer(devices.app, name="devices")
 app.add_typer(scenario.app, name="scenario")
+app.add_typer(export.app, name="export")
 app.add_typer(bench.app, name="bench")
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"analogdeq {metadata.version('analogdeq')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The options before the command."""
 
 
 def main() -> None:
     """Run the command line; errors of this package become one message and an exit code."""
     try:
-        app()
+        app(prog_name="analogdeq")
     except AnalogdeqError as error:
         _say(str(error))
         sys.exit(code_of(error))
     except KeyboardInterrupt:
-        _say("interrupted; what was written is kept. A run goes on with: analogdeq run --resume DIRECTORY")
+        _say("interrupted")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.exit(FAILED)

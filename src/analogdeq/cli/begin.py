@@ -1,8 +1,15 @@
-"""Where `run` and `train` begin: a new run directory, or an interrupted one."""
+"""Where `run` and `train` begin, in a new run directory or an interrupted one, and what ctrl-C says."""
 
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from analogdeq.cli.exits import INTERRUPTED
 from analogdeq.cli.options import DEFAULT_SCENARIO, scenario_from
 from analogdeq.errors import InputError
 
@@ -30,3 +37,15 @@ def begin(
     resolved = scenario_from(scenario or DEFAULT_SCENARIO, overrides, seed)
     check_buildable(resolved)
     return RunDirectory.create(resolved, run_dir)
+
+
+@contextmanager
+def working_in(directory: "RunDirectory", command: str) -> Iterator["RunDirectory"]:
+    """Let the directory go at the end; if ctrl-C ends the work, say how `command` goes on with it."""
+    try:
+        with directory:
+            yield directory
+    except KeyboardInterrupt:
+        again = f"analogdeq {command} --resume {shlex.quote(str(directory.path))}"
+        sys.stderr.write(f"interrupted; what was written is kept. Go on with: {again}\n")
+        raise typer.Exit(INTERRUPTED) from None

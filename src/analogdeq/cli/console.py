@@ -30,7 +30,6 @@ class ConsoleProgress:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "ConsoleProgress":
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,6 +38,7 @@ class ConsoleProgress:
     def update(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Move a stage's bar, making it if it is new."""
         if stage not in self._tasks:
+            self._progress.start()  # not before: an error that comes first needs no empty line above it
             self._tasks[stage] = self._progress.add_task(stage, total=total, note=note)
         self._progress.update(self._tasks[stage], completed=done, total=total, note=note)
 
@@ -46,7 +46,7 @@ class ConsoleProgress:
 def print_table(title: str, rows: list[tuple[str, str]]) -> None:
     """Two columns, name and value; rows with an empty name and value draw a rule."""
     table = Table(title=title, show_header=False, title_justify="left", min_width=60)
-    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for name, value in rows:
         if name or value:
@@ -54,6 +54,13 @@ def print_table(title: str, rows: list[tuple[str, str]]) -> None:
         else:
             table.add_section()
     Console().print(table, markup=False, highlight=False)
+
+
+def print_files(files: dict[str, str]) -> None:
+    """Where the files are: one line each, never broken, so that a path can be copied."""
+    width = max(map(len, files), default=0)
+    for name, path in files.items():
+        sys.stdout.write(f"{name:{width}s}  {path}\n")
 
 
 def print_json(content: dict[str, Any]) -> None:

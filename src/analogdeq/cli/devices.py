@@ -37,9 +37,13 @@ def list_(json: JsonOption = False) -> None:
 )
 def show(name: NameArgument, json: JsonOption = False) -> None:
     """Everything a preset says."""
+    from analogdeq.errors import DataError, InputError
     from analogdeq.library import describe_device
 
-    facts = describe_device(name)
+    try:
+        facts = describe_device(name)
+    except DataError as error:
+        raise InputError(str(error)) from None
     if json:
         print_json(facts)
     else:

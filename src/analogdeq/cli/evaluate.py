@@ -1,5 +1,8 @@
 """`analogdeq evaluate`: a trained network on its chip."""
 
+import shlex
+import sys
+
 import typer
 
 from analogdeq.cli.console import ConsoleProgress
@@ -8,8 +11,9 @@ from analogdeq.cli.result import show
 
 HELP = """Settle every test image of a trained run on its chip: accuracy, settling time, energy, verdicts.
 
-Another --seed is another chip of the same fab. --set changes circuit, device or settle for this evaluation; the run's
-own scenario stays as it is, and summary.json says what was changed.
+Another --seed is another chip of the same fab. --set changes circuit, device, settle, task or trace for this
+evaluation; the run's own scenario stays as it is, and summary.json says what was changed. The waveforms are recorded
+anew; report.html is as before until 'analogdeq report' writes it again.
 
 Examples:
 
@@ -29,9 +33,13 @@ def evaluate(run: RunArgument, set_: SetOption = None, seed: ChipSeedOption = No
     from analogdeq.runs import workflow
     from analogdeq.runs.directory import RunDirectory
 
-    directory = RunDirectory.open(run)
-    scenario = directory.scenario(workflow.chip_changes(set_, seed))
-    workflow.check_buildable(scenario)
-    with ConsoleProgress(quiet=json) as progress:
-        evaluation = workflow.evaluate_run(directory, scenario, progress)
-    raise typer.Exit(show(workflow.summary_of(scenario, evaluation), directory.files(), as_json=json))
+    with RunDirectory.open(run) as directory:
+        scenario = workflow.scenario_of_trained(directory, set_, seed)
+        with ConsoleProgress(quiet=json) as progress:
+            evaluation = workflow.evaluate_run(directory, scenario, progress)
+            workflow.record_run(directory, scenario, sys.argv, progress)
+        files = {name: path for name, path in directory.files().items() if name != "report"}
+    code = show(workflow.summary_of(scenario, evaluation), files, as_json=json)
+    if not json:
+        typer.echo(f"For figures and report.html of this evaluation: analogdeq report {shlex.quote(str(run))}")
+    raise typer.Exit(code)

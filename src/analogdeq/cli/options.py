@@ -12,7 +12,7 @@ DEFAULT_SCENARIO = "digits-crossbar"
 ScenarioArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SCENARIO]", help=f"A shipped scenario's name, or the path of a TOML file; {DEFAULT_SCENARIO} if none."
+        metavar="SCENARIO", help=f"A shipped scenario's name, or the path of a TOML file; {DEFAULT_SCENARIO} if none."
     ),
 ]
 RunArgument = Annotated[

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from analogdeq.cli.console import ConsoleProgress, print_json, print_table
+from analogdeq.cli.console import ConsoleProgress, print_files, print_json
 from analogdeq.cli.options import JsonOption, RunArgument
 
 HELP = """Write a run's figures and report.html again, from its files; nothing is simulated.
@@ -25,10 +25,9 @@ def report(run: RunArgument, json: JsonOption = False) -> None:
     from analogdeq.runs import workflow
     from analogdeq.runs.directory import RunDirectory
 
-    directory = RunDirectory.open(run)
-    with ConsoleProgress(quiet=json) as progress:
+    with RunDirectory.open(run) as directory, ConsoleProgress(quiet=json) as progress:
         files = workflow.write_run_report(directory, sys.argv, progress)
     if json:
         print_json({"files": [str(path) for path in files]})
     else:
-        print_table("report", [(path.stem, str(path)) for path in files])
+        print_files({path.stem.replace("_", " "): str(path) for path in files})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analogdeq.cli.console import print_json, print_table
+from analogdeq.cli.console import print_files, print_json, print_table
 from analogdeq.cli.exits import DONE, NOT_SETTLED
 
 
@@ -11,7 +11,8 @@ def show(summary: dict[str, Any], files: dict[str, str], *, as_json: bool) -> in
     if as_json:
         print_json({**summary, "files": files})
     else:
-        print_table(str(summary["scenario"]), [*_rows(summary), ("", ""), *files.items()])
+        print_table(str(summary["scenario"]), _rows(summary))
+        print_files(files)
     return NOT_SETTLED if summary["fraction_not_settled"] > 0 else DONE
 
 

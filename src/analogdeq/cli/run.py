@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from analogdeq.cli.begin import begin
+from analogdeq.cli.begin import begin, working_in
 from analogdeq.cli.console import ConsoleProgress
 from analogdeq.cli.options import JsonOption, ResumeOption, RunDirOption, ScenarioArgument, SeedOption, SetOption
 from analogdeq.cli.result import show
@@ -39,9 +39,9 @@ def run(
     """See `HELP`."""
     from analogdeq.runs import workflow
 
-    directory = begin(scenario, set_, seed, run_dir, resume)
-    resolved = directory.scenario()
-    with ConsoleProgress(quiet=json) as progress:
+    begun = begin(scenario, set_, seed, run_dir, resume)
+    with working_in(begun, "run") as directory, ConsoleProgress(quiet=json) as progress:
+        resolved = directory.scenario()
         workflow.train_run(directory, resume=resume is not None, progress=progress)
         evaluation = workflow.evaluate_run(directory, resolved, progress)
         workflow.record_run(directory, resolved, sys.argv, progress)

@@ -23,7 +23,9 @@ Examples:
 """
 
 SourceArgument = Annotated[str, typer.Argument(metavar="RUN_OR_SCENARIO", help="A run directory, or a scenario.")]
-OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The trace file to write; replaced if it exists.")]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", dir_okay=False, help="The trace file to write; replaced if it exists.")
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -2,8 +2,8 @@
 
 import typer
 
-from analogdeq.cli.begin import begin
-from analogdeq.cli.console import ConsoleProgress, print_json, print_table
+from analogdeq.cli.begin import begin, working_in
+from analogdeq.cli.console import ConsoleProgress, print_files, print_json, print_table
 from analogdeq.cli.options import JsonOption, ResumeOption, RunDirOption, ScenarioArgument, SeedOption, SetOption
 
 HELP = """Train the scenario's network on the ideal core; leaves a checkpoint and metrics in a run directory.
@@ -33,8 +33,8 @@ def train(
     from analogdeq.runs import workflow
     from analogdeq.train.metrics import read_metrics
 
-    directory = begin(scenario, set_, seed, run_dir, resume)
-    with ConsoleProgress(quiet=json) as progress:
+    begun = begin(scenario, set_, seed, run_dir, resume)
+    with working_in(begun, "train") as directory, ConsoleProgress(quiet=json) as progress:
         workflow.train_run(directory, resume=resume is not None, progress=progress)
     rows = read_metrics(directory.metrics)
     last = rows[-1] if rows else {}
@@ -42,4 +42,5 @@ def train(
         print_json({"scenario": directory.scenario().name, "last_epoch": last, "files": directory.files()})
         return
     shown = [(name.replace("_", " "), f"{value:.6g}") for name, value in last.items()]
-    print_table(f"{directory.scenario().name}, last epoch", [*shown, ("", ""), *directory.files().items()])
+    print_table(f"{directory.scenario().name}, last epoch", shown)
+    print_files(directory.files())

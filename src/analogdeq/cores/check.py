@@ -6,14 +6,14 @@ from torch import Tensor
 from analogdeq.errors import InputError
 
 
-def check_weight(name: str, value: Tensor, n_dims: tuple[int, ...], dtype: torch.dtype) -> None:
+def check_weight(name: str, value: Tensor, n_dims: tuple[int, ...], W: Tensor) -> None:
     """Refuse a weight no chip can store.
 
     Args:
         name: for the message.
         value: what was handed in, of whatever type.
         n_dims: how many dimensions it may have.
-        dtype: what the core computes in.
+        W: the feedback weights, checked before all others; what the core computes in is their dtype.
 
     Raises:
         InputError: if it is no tensor, has another number of dimensions or another dtype, or is not finite.
@@ -27,8 +27,8 @@ def check_weight(name: str, value: Tensor, n_dims: tuple[int, ...], dtype: torch
         raise InputError(
             f"{name} must be float32 or float64, got {value.dtype}; half precision cannot resolve a settle"
         )
-    if value.dtype != dtype:
-        raise InputError(f"{name} is {value.dtype} but W is {dtype}; use one dtype")
+    if value.dtype != W.dtype:
+        raise InputError(f"{name} is {value.dtype} but W is {W.dtype}; use one dtype")
     if not bool(torch.isfinite(value).all()):
         bad = int((~torch.isfinite(value)).sum())
         raise InputError(f"{name} has {bad} entries that are NaN or infinite; a chip cannot store them")

@@ -108,7 +108,7 @@ class RCLinearisation:
 
 def _check_weights(W: Tensor, U: Tensor, b: Tensor) -> None:
     for name, value, n_dims in (("W", W, 2), ("U", U, 2), ("b", b, 1)):
-        check_weight(name, value, (n_dims,), W.dtype)
+        check_weight(name, value, (n_dims,), W)
     if W.shape[0] != W.shape[1] or W.shape[0] == 0:
         raise InputError(f"W must be square and not empty, got shape {tuple(W.shape)}")
     if U.shape[0] != W.shape[0] or b.shape[0] != W.shape[0]:

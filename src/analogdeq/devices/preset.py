@@ -65,6 +65,11 @@ class DevicePreset:
         return (target_S + sigma * noise).clamp_min(0)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether every device lands where it is asked to."""
+        return not any(self.sigma_S)
+
+    @property
     def is_measured(self) -> bool:
         """Whether the preset covers a measured range rather than any conductance."""
         return self.g_max_S != float("inf")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core
-from analogdeq.errors import InputError, SettleError
+from analogdeq.errors import GradientError, InputError, SettleError
 from analogdeq.gradient.forward import BySettling, FixedPoint, Forward
 from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.log import SolveLog
@@ -50,16 +50,28 @@ def equilibrium(
     Raises:
         InputError: for unusable input.
         SettleError: with `throw`.
-        GradientError: in the backward pass, if the linear solve fails.
+        GradientError: in the backward pass, if the linear solve fails or a second derivative is asked for.
     """
-    if u.ndim != 2 or u.shape[1] != core.n_inputs:
-        raise InputError(f"u must have shape (batch, {core.n_inputs}), got {tuple(u.shape)}")
+    _check_input(core, u)
     log = SolveLog() if log is None else log
     with torch.no_grad():
         found = (forward or BySettling()).solve(core, u.detach())
     _note(found, log, throw)
     z: Tensor = _Equilibrium.apply(core, gradient or ImplicitGradient(), log, found.z, u, *core.trainable())
     return z
+
+
+def _check_input(core: DifferentiableCore, u: Tensor) -> None:
+    if not isinstance(u, Tensor):
+        raise InputError(f"u must be a torch tensor of shape (batch, {core.n_inputs}), not {type(u).__name__}")
+    if u.ndim != 2 or u.shape[1] != core.n_inputs:
+        raise InputError(f"u must have shape (batch, {core.n_inputs}), got {tuple(u.shape)}")
+    if u.shape[0] == 0:
+        raise InputError("u is an empty batch; there is no equilibrium to find")
+    if u.dtype != core.dtype:
+        raise InputError(f"u is {u.dtype} but the core computes in {core.dtype}; convert one of them")
+    if not core.is_finite():
+        raise InputError("the core's weights hold NaN or infinity; no equilibrium is defined")
 
 
 def _note(found: FixedPoint, log: SolveLog, throw: bool) -> None:
@@ -92,8 +104,12 @@ class _Equilibrium(torch.autograd.Function):
         return z.clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # `once_differentiable` would say nothing where g is a constant
+            raise GradientError(
+                "an equilibrium can be differentiated once: a second derivative would silently lack the change of the "
+                "equilibrium; take the gradient without create_graph"
+            )
         z, u, *parameters = ctx.saved_tensors
         leaves = [
             t.detach().requires_grad_(needed)

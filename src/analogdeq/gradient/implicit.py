@@ -1,7 +1,7 @@
 """The gradient of an equilibrium by the implicit function theorem."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -63,18 +63,30 @@ class ImplicitGradient:
         """V of (I - J^T) v = g, (batch, node).
 
         Raises:
-            GradientError: if a sample misses the tolerance and `on_failure` is "raise".
+            GradientError: if g is not finite, or if a sample misses the tolerance and `on_failure` is "raise".
         """
         tol = max(self.tol, 32 * torch.finfo(g.dtype).eps)
-        if self.solver == "dense":
-            solution = solve_dense(linearisation.dense().mT, g)
-        else:
-            iterate = solve_gmres if self.solver == "gmres" else solve_fixed_point
-            solution = iterate(linearisation.rmatvec, g, tol=tol, max_iter=self.max_iter)
+        # Solved at unit size: squares of a small gradient's entries would be lost below the smallest number.
+        size = g.abs().amax(1, keepdim=True)
+        if not bool(torch.isfinite(size).all()):
+            bad = int((~torch.isfinite(size)).sum())
+            raise GradientError(
+                f"the gradient that reaches the equilibrium is NaN or infinite for {bad} of {g.shape[0]} samples; look "
+                "for the cause behind the equilibrium, in the readout or the loss"
+            )
+        size = torch.where(size > 0, size, 1)
+        solution = self._solve(linearisation, g / size, tol)
+        solution = replace(solution, x=solution.x * size)
         missed = ~(solution.relative_residual <= 4 * tol)  # NaN is a miss
         if bool(missed.any()):
             self._report(solution, missed, tol)
         return solution
+
+    def _solve(self, linearisation: Linearisation, g: Tensor, tol: float) -> LinearSolution:
+        if self.solver == "dense":
+            return solve_dense(linearisation.dense().mT, g)
+        iterate = solve_gmres if self.solver == "gmres" else solve_fixed_point
+        return iterate(linearisation.rmatvec, g, tol=tol, max_iter=self.max_iter)
 
     def _report(self, solution: LinearSolution, missed: Tensor, tol: float) -> None:
         residual = torch.nan_to_num(solution.relative_residual, nan=torch.inf)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, final
+from typing import IO, Self, final
 
 from analogdeq.errors import InputError, RunError
 from analogdeq.scenario import Scenario, dump_scenario, load_scenario
@@ -45,15 +45,15 @@ class RunDirectory:
         try:
             folder = _new_folder(scenario) if path is None else path
             folder.mkdir(parents=True, exist_ok=True)
-            run = cls(folder)
-            run.lock()
-            if run.scenario_file.exists():
-                raise RunError(
-                    f"{folder}: already holds a run; choose another directory, or add --resume to go on with it"
-                )
-            write_whole(run.scenario_file, dump_scenario(scenario).encode())
         except OSError as error:
             raise RunError(f"{path or scenario.output.directory}: the run directory cannot be made: {error}") from None
+        run = cls(folder)
+        run.lock()
+        try:
+            run._begin(scenario)
+        except RunError:
+            run.release()
+            raise
         return run
 
     @classmethod
@@ -69,6 +69,13 @@ class RunDirectory:
             raise InputError(f"{path}: not a run directory (it has no scenario.toml); name one that 'run' made")
         run.lock()
         return run
+
+    def __enter__(self) -> Self:
+        """The directory, which is let go when the block ends."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def scenario(self, overrides: Sequence[str] = ()) -> Scenario:
         """The resolved scenario of the run, with changes as `--set` spells them."""
@@ -86,12 +93,15 @@ class RunDirectory:
         return {name: str(path) for name, path in named.items() if path.exists()}
 
     def lock(self) -> None:
-        """Hold the directory until this process ends; the system lets go of it even after kill -9.
+        """Hold the directory until `release`, or until this process ends, be it by kill -9.
 
         Raises:
-            RunError: if another process holds it.
+            RunError: if another process holds it, or nothing can be written there.
         """
-        file = open(self.path / ".lock", "w", encoding="utf-8")  # noqa: SIM115 - held for the life of the run
+        try:
+            file = open(self.path / ".lock", "w", encoding="utf-8")  # noqa: SIM115 - held for the life of the run
+        except OSError as error:
+            raise RunError(f"{self.path}: the run directory cannot be written: {error}") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -104,6 +114,13 @@ class RunDirectory:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _begin(self, scenario: Scenario) -> None:
+        if self.scenario_file.exists():
+            raise RunError(
+                f"{self.path}: already holds a run; choose another directory, or add --resume to go on with it"
+            )
+        write_whole(self.scenario_file, dump_scenario(scenario).encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -115,11 +116,13 @@ class Evaluation:
             DataError: if it is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**{item.name: file[item.name] for item in fields(cls)})
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return cls(**{item.name: arrays[item.name] for item in fields(cls)})
         except FileNotFoundError:
             raise DataError(f"{path}: not evaluated yet; run 'analogdeq evaluate {path.parent}' first") from None
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except (
+            OSError, KeyError, TypeError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error
+        ) as error:  # fmt: skip
             raise DataError(f"{path}: damaged: {error}; evaluate the run again") from None
 
 

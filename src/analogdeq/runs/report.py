@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from analogdeq.build import build_chip, build_model, build_settle_options
-from analogdeq.errors import DataError
+from analogdeq.errors import DataError, ScenarioError
 from analogdeq.report import ReportData, Waveforms, write_report
 from analogdeq.runs.assumptions import assumptions_of
 from analogdeq.runs.directory import RunDirectory
@@ -28,7 +28,8 @@ def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
     waveforms = None
     if run.trace.exists():
         with open_trace(run.trace) as trace:
-            waveforms = _waveforms(trace, evaluation)
+            if _is_of(trace, scenario):
+                waveforms = _waveforms(trace, evaluation)
     terms = dict(zip(evaluation.terms.tolist(), evaluation.energy_terms_J.T, strict=True))
     data = ReportData(
         title=scenario.title or scenario.name,
@@ -56,12 +57,32 @@ def _evaluated_scenario(run: RunDirectory) -> Scenario:
     """The scenario the stored figures belong to, which `evaluate --set` may have changed from the run's own."""
     try:
         text = json.loads(run.summary.read_text(encoding="utf-8"))["evaluated_scenario"]
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "scenario.toml")
-            file.write_text(text, encoding="utf-8")
-            return load_scenario(file)
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise DataError(f"{run.summary}: missing or damaged ({error}); evaluate the run first") from None
+        return _scenario_in(text)
+    except FileNotFoundError:
+        raise DataError(f"{run.path}: not evaluated yet; run 'analogdeq evaluate {run.path}' first") from None
+    except ScenarioError as error:
+        raise DataError(
+            f"{run.summary}: its scenario is damaged ({error.problems[0]}); evaluate the run again"
+        ) from None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{run.summary}: damaged ({error}); evaluate the run again") from None
+
+
+def _scenario_in(text: str) -> Scenario:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "scenario.toml")
+        file.write_text(text, encoding="utf-8")
+        return load_scenario(file)
+
+
+def _is_of(trace: TraceFile, scenario: Scenario) -> bool:
+    """Whether a trace shows the chip, the images and the settle that the figures are of."""
+    try:
+        recorded = _scenario_in(trace.scenario_toml)
+    except ScenarioError:
+        return False
+    same = ("seeds", "task", "model", "circuit", "device", "settle", "train")
+    return all(getattr(recorded, name) == getattr(scenario, name) for name in same)
 
 
 def _waveforms(trace: TraceFile, evaluation: Evaluation) -> Waveforms:

@@ -18,8 +18,8 @@ class Settle(Section):
     method: Literal[
         "krogstad4", "tsit5", "bosh3", "torchdiffeq-dopri5", "scipy-radau", "scipy-bdf", "scipy-lsoda", "scipy-dop853"
     ] = "tsit5"
-    """The stepper: "tsit5", "bosh3" and, for time constants spread over decades, "krogstad4" step every sample by its
-    own clock; the others are reference back ends, of which Radau, BDF and LSODA take stiff circuits."""
+    """The stepper: "tsit5" and "bosh3" step every sample by its own clock; the others are reference back ends, of which
+    Radau, BDF and LSODA take stiff circuits."""
 
     rtol: Ratio = Field(default=1e-3, ge=1e-14, lt=1)
     """Local error allowed per step, relative to the motion still to come."""

@@ -22,7 +22,8 @@ def next_step(h: Tensor, ratio: Tensor, before: Tensor, accepted: Tensor, order:
         accepted: (lane,) bool.
         order: of the local error estimate.
 
-    Source: K. Gustafsson, ACM Trans. Math. Softw. 17:533 (1991); exponents of Hairer, Noersett, Wanner I, section II.4.
+    Source: K. Gustafsson, ACM Trans. Math. Softw. 17:533 (1991), whose exponents these are. They hold the ratio near
+    0.2, which a settle is worth: its time is the sum of many steps' errors over a small gap.
     """
     r = torch.nan_to_num(ratio, nan=torch.inf).clamp(FLOOR, 1e10)
     factor = SAFETY * r ** (-0.7 / order) * before.clamp_min(FLOOR) ** (0.4 / order)

@@ -56,6 +56,7 @@ class SettleLoop:
         self._h_start = 0.25 / self._fastest
         self._lanes = Lanes.begin(z, self._motion(stepper.dz), n_terms, self._h_start, self._search_below)
         self._limit = RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64))
+        self._record_until = 0.0 if recorder is None else recorder.until_tau
         self._recurrence = Recurrence(z)
         self._outcome = empty_outcome(z, n_terms)
         self._is_contraction = core.contraction_gap() > 0
@@ -78,8 +79,8 @@ class SettleLoop:
     def _step(self) -> Tensor:
         """One attempted step of every lane; returns the period of closed cycles."""
         lanes, stepper, options = self._lanes, self._stepper, self._options
-        budget_left = (options.max_time_tau - lanes.time).clamp_min(SMALLEST_STEP)
-        h = torch.where(lanes.is_decided, lanes.h, torch.minimum(lanes.h, budget_left))
+        end = torch.where(lanes.is_decided, self._record_until, options.max_time_tau)
+        h = torch.minimum(lanes.h, (end - lanes.time).clamp_min(SMALLEST_STEP))
         error = stepper.attempt(h)
         gained = stepper.energy_of_step(h) if self._has_power else torch.zeros_like(lanes.energy)
         ratio = self._error_ratio(error, h, gained)
@@ -152,7 +153,7 @@ class SettleLoop:
             self._core,
             self._stepper_drive(rows),
             self._stepper.z[rows],
-            tol=max(1e-4 * self._band, 4 * eps * self._core.full_scale),
+            tol=max(1e-6 * self._band, 4 * eps * self._core.full_scale),
             good_enough=max(5e-3 * self._band, 16 * eps * self._core.full_scale),
         )
         lanes.evaluations[rows] += found.evaluations
@@ -251,8 +252,8 @@ class SettleLoop:
         finished = lanes.is_decided
         if self._recorder is not None:
             is_recorded = self._slots() >= 0
-            is_finite = torch.isfinite(lanes.motion)
-            finished = finished & ~(is_recorded & is_finite & (lanes.time < self._recorder.until_tau))
+            is_bounded = lanes.motion <= self._limit[lanes.index]
+            finished = finished & ~(is_recorded & is_bounded & (lanes.time < self._record_until - 2 * SMALLEST_STEP))
         n_finished = int(torch.count_nonzero(finished))
         if n_finished < max(1, DROP_FRACTION * len(lanes)) and n_finished < len(lanes):
             return

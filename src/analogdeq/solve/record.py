@@ -52,6 +52,8 @@ class Record:
             raise InputError(f"record samples = {self.samples} must be distinct rows of the batch, at least one")
         if not (0 < self.interval_tau < float("inf")):
             raise InputError(f"record interval_tau = {self.interval_tau} must be positive and finite")
+        if not (0 <= self.until_tau < float("inf")):
+            raise InputError(f"record until_tau = {self.until_tau} must be finite and not negative")
 
 
 @final
@@ -151,6 +153,8 @@ class Recorder:
 
     def _write(self, slots: Tensor, grid: np.ndarray, z: Tensor) -> None:
         """Put states z (point, node) and what follows from them into the rows `grid` of the samples `slots`."""
+        if grid.size == 0:
+            return
         drive = self._drive.rows(slots)
         residual = (self._core.fixed_point_map(z, drive) - z).abs().amax(1, keepdim=True)
         power = z.new_empty(z.shape[0], len(self._core.power_terms))

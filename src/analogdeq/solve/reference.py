@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.options import SettleOptions
-from analogdeq.solve.rest import find_rest
+from analogdeq.solve.rest import find_rest, is_stable
 from analogdeq.solve.trace import Float64
 from analogdeq.solve.verdict import Verdict
 
@@ -66,10 +66,11 @@ def judge(path: Path, core: Core, drive: Drive, options: SettleOptions) -> Judge
     if motion < SEARCH_BANDS * band:
         tensor = torch.as_tensor(end, dtype=core.dtype, device=core.device).unsqueeze(0)
         eps = torch.finfo(core.dtype).eps
-        rest = find_rest(core, drive, tensor, tol=max(1e-4 * band, 4 * eps), good_enough=max(5e-3 * band, 16 * eps))
+        rest = find_rest(core, drive, tensor, tol=max(1e-6 * band, 4 * eps), good_enough=max(5e-3 * band, 16 * eps))
         if bool(rest.is_found):
             found = _settled(path, rest.z[0].double().cpu().numpy(), band, options.dwell_tau)
-            if found is not None:
+            # A path that was never outside has not shown that this rest attracts.
+            if found is not None and (found.time_settle > 0 or _attracts(core, drive, rest.z)):
                 return found
     period = period_of(path)
     if period is not None:
@@ -116,6 +117,10 @@ def _settled(path: Path, rest: Float64, band: float, dwell_tau: float) -> Judgem
     crossing = float(brentq(excess, low, high, xtol=1e-9)) if excess(low) > 0 > excess(high) else low
     z, energy = path.dense(crossing)
     return Judgement(verdict=Verdict.SETTLED, z=rest, z_readout=z, energy=energy, time_settle=crossing)
+
+
+def _attracts(core: Core, drive: Drive, z: torch.Tensor) -> bool:
+    return core.contraction_gap() > 0 or bool(is_stable(core, drive, z).all())
 
 
 def _unsettled(path: Path, verdict: Verdict, period: float = float("nan")) -> Judgement:

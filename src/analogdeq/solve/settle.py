@@ -8,13 +8,11 @@ from analogdeq.errors import InputError, SettleError
 from analogdeq.solve import scipy_backend, torchdiffeq_backend
 from analogdeq.solve.assemble import in_si_units, outcome_of_paths, trace_of_paths
 from analogdeq.solve.bosh3 import BOSH3
-from analogdeq.solve.exponential import Exponential
 from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.options import NATIVE, SettleOptions
 from analogdeq.solve.record import Record, Recorder
 from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.settled import Settled
-from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.tsit5 import TSIT5
 from analogdeq.solve.verdict import Verdict
 
@@ -74,25 +72,24 @@ def settle(
     )
     _check_input(core, u, z0, record)
     drive = core.drive(u)
-    start = core.initial_state(drive) if z0 is None else z0.detach()
+    start = (core.initial_state(drive) if z0 is None else z0.detach()).contiguous()
     if method in NATIVE:
         with torch.inference_mode():  # spares the loop's many small operations autograd's bookkeeping
             recorder = None if record is None else Recorder(record, core, drive)
-            outcome = SettleLoop(core, drive, start, options, _stepper(method), recorder).run()
+            outcome = SettleLoop(core, drive, start, options, RungeKutta(_TABLEAUX[method]), recorder).run()
             trace = None if recorder is None else recorder.finish()
     else:
         back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
-        judged = back_end.settle_paths(core, drive, start, options)
+        until_tau = torch.zeros(u.shape[0], dtype=torch.float64)
+        if record is not None:
+            until_tau[list(record.samples)] = record.until_tau
+        judged = back_end.settle_paths(core, drive, start, options, until_tau.tolist())
         outcome = outcome_of_paths(judged, core, drive, start)
         trace = None if record is None else trace_of_paths(judged, core, drive, record)
     settled = in_si_units(core, drive, start, outcome, trace)
     if throw and not bool(settled.is_settled.all()):
         raise SettleError(_complaint(settled, core.tau_s, options))
     return settled
-
-
-def _stepper(method: str) -> Stepper:
-    return Exponential() if method == "krogstad4" else RungeKutta(_TABLEAUX[method])
 
 
 def _check_input(core: Core, u: Tensor, z0: Tensor | None, record: Record | None) -> None:
@@ -103,6 +100,8 @@ def _check_input(core: Core, u: Tensor, z0: Tensor | None, record: Record | None
         raise InputError(f"u must have shape (batch, {core.n_inputs}), got {tuple(u.shape)}")
     if u.shape[0] == 0:
         raise InputError("u is an empty batch; there is nothing to settle")
+    if z0 is not None and not isinstance(z0, Tensor):
+        raise InputError(f"z0 must be a torch tensor of shape (batch, {core.n_nodes}), not {type(z0).__name__}")
     for name, value in (("u", u), ("z0", z0)):
         if value is not None and value.dtype != core.dtype:
             raise InputError(f"{name} is {value.dtype} but the core computes in {core.dtype}; convert one of them")

@@ -18,7 +18,9 @@ from analogdeq.spice.ngspice import find_ngspice, ngspice_version, run_ngspice
 REST_OF_BAND = 1e-5
 """ngspice runs until its last state, which stands for its equilibrium, is this much of a band from it."""
 LEAST_TAU = 10.0
+"""How long it runs on after the settling time at least: a saturated network has a gap of 1 and more."""
 LEAST_GAP = 1e-3
+"""Slower equilibria than this are not waited for: at a hundred steps per tau they would take ngspice hours."""
 
 
 def spice_check(

@@ -5,17 +5,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 import numpy as np
+import torch
 
 from analogdeq.chip import Chip
 from analogdeq.errors import InputError
 from analogdeq.solve.settled import Settled
 from analogdeq.spice.answer import SpiceAnswer
+from analogdeq.units import format_quantity
 
 WAVEFORM_TOLERANCE = 1e-4
 """Of full scale."""
 TIME_TOLERANCE = 1e-3
 ENERGY_TOLERANCE = 1e-3
-BALANCE_TOLERANCE = 1e-4
+BALANCE_TOLERANCE = 1e-5
 """Of what ngspice's sources deliver: a judge whose own books do not close is no judge."""
 SMALL_TERM = 1e-4
 """Terms below this share of all heat and stored energy are compared with the whole, not with themselves."""
@@ -28,6 +30,7 @@ class Difference:
 
     Attributes:
         name: what was compared.
+        where: which node and when, or what was held against what; may be empty.
         unit: of `native` and `spice`.
         native: this package's value.
         spice: ngspice's.
@@ -36,6 +39,7 @@ class Difference:
     """
 
     name: str
+    where: str = ""
     unit: str
     native: float
     spice: float
@@ -83,7 +87,8 @@ class SpiceComparison:
         apart = [d for d in self.differences if not d.agrees]
         if not apart:
             return "agrees with ngspice"
-        return "; ".join(f"{d.name} differs by {d.error:.2e} (tolerance {d.tolerance:g})" for d in apart)
+        said = ", ".join(f"{d.name} differs by {d.error:.1e} (tolerance {d.tolerance:g})" for d in apart)
+        return f"disagrees with ngspice: {said}; if a smaller settle.rtol agrees, the step tolerance is the cause"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -97,17 +102,7 @@ def compare(chip: Chip, settled: Settled, answer: SpiceAnswer) -> SpiceCompariso
     Raises:
         InputError: if the settle has no trace or no ledger.
     """
-    ledger, trace, rest_W = settled.ledger, settled.trace, settled.power_end_W
-    if ledger is None or trace is None or rest_W is None:
-        raise InputError("the comparison needs a settle of a chip with one recorded sample")
-    # The ledger goes on until the conversion ends; ngspice's figures end where the state enters the band for good.
-    until_settled = (ledger.crossbar_J, ledger.feedback_J, ledger.node_J, ledger.drivers_J)
-    hold_J = (rest_W[0].double() * chip.circuit.adc.conversion_s).tolist()
-    native_J = {
-        name: float(term[0]) - held
-        for name, term, held in zip(("crossbar", "feedback", "node", "drivers"), until_settled, hold_J, strict=True)
-    }
-    native_J["stored"] = float(ledger.stored_J[0])
+    native_J = native_energy_J(chip, settled)
     whole_J, delivered_J = answer.dissipated_J, answer.energy_J["delivered"]
     energy = tuple(_energy(name, value, answer.energy_J[name], whole_J) for name, value in native_J.items())
     t_native_s = float(settled.t_settle_s[0])
@@ -120,25 +115,42 @@ def compare(chip: Chip, settled: Settled, answer: SpiceAnswer) -> SpiceCompariso
         ),
         energy=energy,
         balance=Difference(
-            name="balance of ngspice", unit="J", native=whole_J, spice=delivered_J,
+            name="balance of ngspice", where="heat and stored, against delivered", unit="J",
+            native=whole_J, spice=delivered_J,
             error=_relative(whole_J, delivered_J, abs(delivered_J)), tolerance=BALANCE_TOLERANCE,
         ),
     )  # fmt: skip
+
+
+def native_energy_J(chip: Chip, settled: Settled) -> dict[str, float]:
+    """[J]. The terms that a netlist has meters for, and the stored energy, until the settling time of sample 0.
+
+    Raises:
+        InputError: if the settle has no ledger.
+    """
+    ledger, rest_W = settled.ledger, settled.power_end_W
+    if ledger is None or rest_W is None:
+        raise InputError("the comparison needs a settle of a chip; a bare core has no energies")
+    terms = torch.stack((ledger.crossbar_J, ledger.feedback_J, ledger.node_J, ledger.drivers_J), 1)[0]
+    # The ledger goes on until the conversion ends, at the power at rest; the meters are read before it.
+    until_settled = (terms - rest_W[0].double() * chip.circuit.adc.conversion_s).tolist()
+    return {**dict(zip(chip.power_terms, until_settled, strict=True)), "stored": float(ledger.stored_J[0])}
 
 
 def _waveform(chip: Chip, settled: Settled, answer: SpiceAnswer) -> Difference:
     """The largest distance over the trace's time grid, as far as both go."""
     trace = settled.trace
     if trace is None:
-        raise InputError("the comparison needs a settle with one recorded sample")
+        raise InputError("the comparison needs a settle with one recorded sample; pass record=Record(samples=(0,))")
     native = trace.state[:, 0].astype(np.float64)
     both = np.isfinite(native).all(1) & (trace.time_s <= answer.time_s[-1])
     native, spice = native[both], answer.state(trace.time_s[both])
     distance = np.abs(native - spice)
     k, node = np.unravel_index(int(distance.argmax()), distance.shape)
     return Difference(
-        name=f"z{node} at {trace.time_s[both][k]:.3e} s", unit="1", native=float(native[k, node]),
-        spice=float(spice[k, node]), error=float(distance[k, node]) / chip.full_scale, tolerance=WAVEFORM_TOLERANCE,
+        name="waveform", where=f"z{node} at {format_quantity(float(trace.time_s[both][k]), 's')}", unit="1",
+        native=float(native[k, node]), spice=float(spice[k, node]),
+        error=float(distance[k, node]) / chip.full_scale, tolerance=WAVEFORM_TOLERANCE,
     )  # fmt: skip
 
 

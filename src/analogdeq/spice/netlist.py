@@ -13,7 +13,7 @@ from analogdeq.spice.meters import METERS, energy_meters, meter_node
 from analogdeq.units import format_quantity
 
 OPTIONS = "reltol=1e-6 vntol=1e-12 abstol=1e-18 chgtol=1e-22 method=trap"
-"""ngspice's defaults leave errors of 4e-6 V and, where steps are long, of half a percent of full scale."""
+"""The defaults (reltol 1e-3) let waveforms be half a percent of full scale off; docs/spice.md has the measurements."""
 
 STEPS_PER_TAU = 100
 """Longest step of the transient analysis: the truncation error control alone lets steps grow to several tau."""
@@ -61,8 +61,9 @@ def netlist_of(chip: Chip, u: Tensor, *, stop_s: float | None = None, about: Map
 
 
 def _dac_level(chip: Chip, u: Tensor) -> list[float]:
-    if u.shape != (chip.n_inputs,):
-        raise InputError(f"u must be one sample of shape ({chip.n_inputs},), got {tuple(u.shape)}")
+    if not isinstance(u, Tensor) or u.shape != (chip.n_inputs,):
+        got = tuple(u.shape) if isinstance(u, Tensor) else type(u).__name__
+        raise InputError(f"u must be one sample, a tensor of shape ({chip.n_inputs},), got {got}")
     if not bool(torch.isfinite(u).all()):
         raise InputError("u holds NaN or infinity; a source cannot put that out")
     if chip.rate is not None:
@@ -97,7 +98,7 @@ def _line_drivers(lines: list[Line]) -> Iterator[str]:
 
 def _devices(lines: list[Line]) -> Iterator[str]:
     for line in lines:
-        for row, conductance_S in enumerate(line.devices_S):
+        for row, conductance_S in line.devices:
             yield f"R{line.name}_{row} {line.name} s{row} {_ohm(conductance_S)!r}"
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ class RawPlot:
     title: str
     name: str
     variables: tuple[str, ...]
-    values: npt.NDArray[np.float64] | npt.NDArray[np.complex128]
+    values: npt.NDArray[Any]
 
     def column(self, variable: str) -> npt.NDArray[np.float64]:
         """(point,) real values of one variable.
@@ -73,12 +73,11 @@ def _read_plot(content: bytes, path: Path) -> tuple[RawPlot, bytes]:
         raise SpiceError(f"{path}: the header of a plot is damaged: {type(error).__name__}: {error}") from None
     if len(names) != n_variables or n_points < 0:
         raise SpiceError(f"{path}: the header announces {n_variables} variables and names {len(names)}")
-    dtype = np.dtype(np.complex128 if is_complex else np.float64)
-    size = n_points * n_variables * dtype.itemsize
+    size = n_points * n_variables * (16 if is_complex else 8)
     if len(body) < size:
         raise SpiceError(f"{path}: ends early: {n_points} points need {size} bytes, {len(body)} are there")
-    values = np.frombuffer(body[:size], dtype).reshape(n_points, n_variables)
-    return RawPlot(title, name, names, values), body[size:]
+    rows = np.frombuffer(body[:size], np.complex128 if is_complex else np.float64)
+    return RawPlot(title, name, names, rows.reshape(n_points, n_variables)), body[size:]
 
 
 def _read_header(text: str) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -71,6 +71,7 @@ class Trainer:
         """Train to the last epoch; after each, write a row of metrics and a checkpoint."""
         if self.epoch == 0:  # so that training for no epochs still leaves a network to evaluate
             self._save(checkpoint, scenario_toml)
+            cut_metrics(metrics, 0)  # rows whose checkpoint was lost
         while self.epoch < self._options.epochs:
             row = self._train_epoch()
             append_metrics(metrics, row)
@@ -82,14 +83,15 @@ class Trainer:
 
         Raises:
             CheckpointError: if it is damaged or of a network of another shape.
+            DataError: if the metrics are damaged.
         """
         content = load_checkpoint(checkpoint)
         load_weights(self.model, content, checkpoint)
         try:
             self._optimizer.load_state_dict(content["optimizer"])
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(f"{checkpoint}: its optimizer state does not fit: {error}") from None
-        self.epoch = int(content["epoch"])
+            self.epoch = int(content["epoch"])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{checkpoint}: its optimizer state or epoch does not fit: {error}") from None
         cut_metrics(metrics, self.epoch)
 
     def _train_epoch(self) -> Row:
@@ -160,7 +162,7 @@ def load_weights(model: HybridDEQ, content: dict[str, Any], path: Path) -> None:
     """
     try:
         model.load_state_dict(content["model"])
-    except (KeyError, RuntimeError) as error:
+    except (LookupError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
             f"{path}: the checkpoint is of another network than the scenario describes: {reason}"

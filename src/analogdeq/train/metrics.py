@@ -26,21 +26,45 @@ def append_metrics(path: Path, row: Row) -> None:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Every whole row; a last line that a crash cut short is left out."""
-    if not path.exists():
+    """Every whole row; a last line that a crash cut short is left out.
+
+    Raises:
+        DataError: if the file cannot be read, or any other line is no row.
+    """
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+    except OSError as error:
+        raise DataError(f"{path}: metrics cannot be read: {error}") from None
+    whole = [line for line in lines if line.endswith(b"\n")]
+    return [_row(line, f"{path}: line {k}") for k, line in enumerate(whole, 1)]
 
 
 def cut_metrics(path: Path, last_epoch: int) -> None:
-    """Drop rows after `last_epoch`, which a resumed run will write again."""
-    rows = [row for row in read_metrics(path) if row["epoch"] <= last_epoch]
+    """Drop rows after `last_epoch`, which a resumed run will write again.
+
+    Raises:
+        DataError: if the file is damaged or cannot be written; it is left as it was then.
+    """
+    if not path.exists():
+        return
+    rows = read_metrics(path)
+    kept = [row for row in rows if row["epoch"] <= last_epoch]
     part = path.with_name(path.name + ".part")
-    part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(part, path)
+    try:
+        part.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"{path}: metrics cannot be written: {error}; rows written before are kept") from None
+
+
+def _row(line: bytes, place: str) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{place} is damaged: {error}; correct it, or move the file away") from None
+    if not isinstance(row, dict) or not isinstance(row.get("epoch"), int):
+        raise DataError(f"{place} is no row of metrics, which has a whole number 'epoch'; move the file away")
+    return row

@@ -1,0 +1,104 @@
+"""The benchmark: the same work for everyone, an error against an independent root, and words for who is missing."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from analogdeq.cores.rc import RCCore
+from analogdeq.solve.settle import settle
+from analogdeq.studies import peers
+from analogdeq.studies.bench_settle import BenchSpec, bench_settle, exact_rest, format_bench, random_core
+
+TINY = BenchSpec(nodes=16, batch=4, repeat=1, threads=1)
+HEAVY = ("diffrax", "torchode")
+"""Peers that compile for seconds, or that leave threads behind."""
+
+
+@pytest.fixture
+def without_heavy_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = peers.find_spec
+    monkeypatch.setattr(peers, "find_spec", lambda name: None if name in HEAVY else find_spec(name))
+
+
+@pytest.mark.usefixtures("without_heavy_peers")
+def test_a_tiny_benchmark_gives_finite_rows_of_accurate_solvers() -> None:
+    result = bench_settle(TINY)
+    assert [row["solver"] for row in result["rows"]] == ["analogdeq tsit5", "analogdeq bosh3", "torchdiffeq dopri5"]
+    for row in result["rows"]:
+        assert all(math.isfinite(value) and value > 0 for value in row.values() if not isinstance(value, str)), row
+        assert row["ms_min"] <= row["ms"]
+        assert row["worst_error"] < 2e-3
+    assert result["one_evaluation_s"] > 0
+    assert result["spec"]["nodes"] == 16
+    assert result["not_installed"] == ["torchode tsit5", "diffrax tsit5, fixed horizon"]
+
+
+def test_peers_that_are_not_installed_are_skipped_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    result = bench_settle(TINY)
+    assert len(result["rows"]) == 2
+    table = format_bench(result)
+    for name in ("torchdiffeq dopri5", "torchode tsit5", "diffrax tsit5, fixed horizon"):
+        assert f"{name}: not installed, skipped" in table
+
+
+@pytest.mark.usefixtures("without_heavy_peers")
+def test_the_table_has_a_line_per_solver_and_says_what_was_done() -> None:
+    result = bench_settle(TINY)
+    lines = format_bench(result).splitlines()
+    assert "N = 16, B = 4, spectral radius 0.9" in lines[0]
+    for row in result["rows"]:
+        (line,) = [line for line in lines if line.startswith(row["solver"])]
+        assert f"{row['over_floor']:.2f}" in line
+    assert any("float64 root finder" in line for line in lines)
+    assert max(map(len, lines)) <= 150
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.usefixtures("without_heavy_peers")
+def test_the_number_of_threads_is_given_back(threads: int) -> None:
+    before = torch.get_num_threads()
+    bench_settle(BenchSpec(nodes=4, batch=2, repeat=1, threads=threads))
+    assert torch.get_num_threads() == before
+
+
+def test_the_same_seed_makes_the_same_core() -> None:
+    (one, u), (two, v) = random_core(TINY), random_core(TINY)
+    assert torch.equal(one.W, two.W)
+    assert torch.equal(u, v)
+    assert not torch.equal(one.W, random_core(BenchSpec(nodes=16, batch=4, seed=1))[0].W)
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.5, 0.9])
+def test_the_core_has_the_spectral_radius_and_spread_asked_for(radius: float) -> None:
+    core, u = random_core(BenchSpec(nodes=120, batch=3, radius=radius, spread=0.5))
+    assert np.abs(np.linalg.eigvals(core.W.double().numpy())).max() == pytest.approx(radius, rel=1e-4, abs=1e-6)
+    assert u.shape == (3, 120)
+    assert core.rate is not None
+    assert core.rate.log().std() == pytest.approx(0.5, rel=0.25)
+    assert core.rate.min() == 1
+
+
+@pytest.mark.parametrize("nodes", [2, 64])
+def test_the_exact_rest_is_a_root_to_twelve_digits(nodes: int) -> None:
+    core, u = random_core(BenchSpec(nodes=nodes, batch=8))
+    rest = exact_rest(core, u)
+    W, U, b = (p.double().numpy() for p in (core.W, core.U, core.b))
+    assert rest.dtype == np.float64
+    assert np.abs(np.tanh(rest @ W.T + u.double().numpy() @ U.T + b) - rest).max() < 1e-12
+
+
+def test_the_exact_rest_of_one_node_is_the_published_number() -> None:
+    one = torch.ones(1, 1, dtype=torch.float64)
+    core = RCCore(0.55 * one, one, 0.25 * one[0])
+    assert exact_rest(core, 0 * one)[0, 0] == pytest.approx(0.4678543687858431, rel=1e-12)
+
+
+@pytest.mark.parametrize("peer", [p for p in peers.PEERS if p.package not in HEAVY], ids=lambda p: p.name)
+def test_a_peer_integrates_the_same_equation(peer: peers.Peer) -> None:
+    core, u = random_core(TINY)
+    run = peer.prepare(core, u, 60.0, 1e-6)
+    assert run.evaluations > 10
+    np.testing.assert_allclose(run.solve(), settle(core, u).z.numpy(), atol=1e-3)
