@@ -45,6 +45,8 @@ class Amplifier:
             value = getattr(self, name)
             if value is not None and not (0 < value < math.inf):
                 raise RangeError(f"amplifier {name} = {value} must be positive and finite")
+        if self.speed_ratio < 1:
+            raise RangeError(f"amplifier speed_ratio = {self.speed_ratio:g} must be at least 1: slower than its node")
         if self.bias_W is not None and not (0 <= self.bias_W < math.inf):
             raise RangeError(f"amplifier bias_W = {self.bias_W} W must be finite and not negative")
 

@@ -8,6 +8,8 @@ from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.converters import Converter
 from analogdeq.errors import RangeError
 
+MAPPINGS = ("one-sided", "balanced")
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class CrossbarCircuit:
         Raises:
             RangeError: naming the value.
         """
+        if self.mapping not in MAPPINGS:
+            raise RangeError(f"unknown circuit mapping {self.mapping!r}; known: {', '.join(map(repr, MAPPINGS))}")
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, float | int) and not math.isfinite(value):

@@ -23,6 +23,9 @@ def solve_gmres(j_matvec: MatVec, y: Tensor, *, tol: float, max_iter: int, resta
         max_iter: bound on the products with J.
         restart: size of the Krylov space; bounds the memory to `restart` + 1 vectors per sample.
     """
+    # Unit right-hand sides, so that no norm underflows or overflows in single precision.
+    size = y.abs().amax(1, keepdim=True)
+    y = y / torch.where(size > 0, size, 1.0)
     x = torch.zeros_like(y)
     scale = row_norm(y)
     residual_vector = y
@@ -32,12 +35,12 @@ def solve_gmres(j_matvec: MatVec, y: Tensor, *, tol: float, max_iter: int, resta
         residual = row_norm(residual_vector)
         is_open = residual > tol * scale
         if spent >= max_iter or not bool(is_open.any()):
-            return LinearSolution(x=x, relative_residual=relative(residual, scale), iterations=iterations)
-        size = min(restart, max_iter - spent, y.shape[-1])
-        update, used = _cycle(j_matvec, residual_vector, residual, tol * scale, size)
+            return LinearSolution(x=x * size, relative_residual=relative(residual, scale), iterations=iterations)
+        steps = min(restart, max_iter - spent, y.shape[-1])
+        update, used = _cycle(j_matvec, residual_vector, residual, tol * scale, steps)
         x = torch.where(is_open.unsqueeze(-1), x + update, x)
         iterations += torch.where(is_open, used, 0)
-        spent += size
+        spent += steps
         # The true residual, not the recurrence's estimate: rounding must not be able to fake convergence.
         residual_vector = y - (x - j_matvec(x))
 

@@ -22,6 +22,8 @@ SEARCH_BANDS = 8.0
 band."""
 URGENT = 0.25
 """Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
+LOST = 30.0
+"""Farther from its equilibrium than this many times its motion, a lane may be heading for another one."""
 DROP_FRACTION = 0.125
 """Decided lanes are dropped from the batch once they are this large a part of it."""
 RUNAWAY = 1e6
@@ -79,8 +81,8 @@ class SettleLoop:
     def _step(self) -> Tensor:
         """One attempted step of every lane; returns the period of closed cycles."""
         lanes, stepper, options = self._lanes, self._stepper, self._options
-        end = torch.where(lanes.is_decided, self._record_until, options.max_time_tau)
-        h = torch.minimum(lanes.h, (end - lanes.time).clamp_min(SMALLEST_STEP))
+        budget = torch.full_like(lanes.time, options.max_time_tau).masked_fill_(lanes.is_decided, self._record_until)
+        h = torch.minimum(lanes.h, (budget - lanes.time).clamp_min(SMALLEST_STEP))
         error = stepper.attempt(h)
         gained = stepper.energy_of_step(h) if self._has_power else torch.zeros_like(lanes.energy)
         ratio = self._error_ratio(error, h, gained)
@@ -140,7 +142,7 @@ class SettleLoop:
         lanes.search_below = torch.where(is_fast, self._search_below, lanes.search_below)
         if bool(is_fast.all()):
             return
-        is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(1e3 * lanes.motion, min=self._band))
+        is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
         is_urgent = bool((waiting & (lanes.motion < URGENT * lanes.search_below)).any())
         # A batch that waits as a whole gains nothing by waiting longer.

@@ -60,6 +60,10 @@ class SettleOptions:
                 raise InputError(f"settle {name} = {value} must be positive and finite")
         if self.band >= 1 or self.rtol >= 1:
             raise InputError(f"settle band = {self.band:g} and rtol = {self.rtol:g} must be below 1")
+        if self.atol >= self.band:
+            raise InputError(
+                f"settle atol = {self.atol:g} must be below band = {self.band:g}, or no crossing is resolved"
+            )
         if not (0 <= self.dwell_tau < math.inf):
             raise InputError(f"settle dwell_tau = {self.dwell_tau} must be finite and not negative")
         if self.max_steps < 1:
