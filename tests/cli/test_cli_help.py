@@ -7,9 +7,9 @@ import sys
 
 import pytest
 import typer
+from command_line import Command
 
 from analogdeq.cli.app import app
-from conftest import Command
 
 ASK_ALL = """
 import contextlib, io, json, sys

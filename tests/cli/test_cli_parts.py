@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import PROGRAM, SMALL, Command
 
 from analogdeq.scenario import load_scenario
 from analogdeq.solve.options import METHODS
 from analogdeq.studies import peers
 from analogdeq.trace import open_trace
-from conftest import PROGRAM, SMALL, Command
 
 TOO_SHORT = ("--set", "settle.max_time_tau=3")
 

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import PROGRAM, SMALL, Answer, Command
 
 from analogdeq.runs import workflow
 from analogdeq.runs.directory import RunDirectory
 from analogdeq.scenario import load_scenario
 from analogdeq.trace import open_trace
-from conftest import PROGRAM, SMALL, Answer, Command
 
 
 def rows(folder: Path) -> list[dict]:

@@ -19,6 +19,7 @@ from helpers import (
     NATIVE,
     Nodal,
     chip,
+    last_exit,
     quiet_amplifier,
     random_core,
     random_inputs,
@@ -118,6 +119,18 @@ def test_joules_converge_with_the_tolerance() -> None:
     fine = errors(settle(placed, u, rtol=1e-6, atol=1e-10), nodal, placed.full_scale)
     assert max(fine.values()) < 2e-5
     assert max(fine.values()) < 0.05 * max(coarse.values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_settling_time_is_right_where_time_constants_are_spread(seed: int) -> None:
+    taus = np.geomspace(0.02, 1, 6)
+    core = random_core(6, seed=seed + 40, radius=0.8, tau_s=tensor(taus))
+    u = random_inputs(1, 3, seed=seed)
+    out = settle(core, u, record=Record(samples=(0,), interval_tau=0.05))
+    z = trajectory(core.W.numpy(), np.zeros(6), 60, b=(core.U @ u[0] + core.b).numpy(), taus=taus, rtol=1e-10)
+    assert out.trace is not None
+    np.testing.assert_allclose(out.trace.state[:, 0], z(out.trace.time_s).T, atol=3e-4)
+    assert out.t_settle_s.item() == pytest.approx(last_exit(z, out.z[0].numpy(), 1e-3, 60), rel=1e-3)
 
 
 @pytest.mark.parametrize("band", [1e-2, 1e-4, 1e-5])

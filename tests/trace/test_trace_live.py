@@ -17,7 +17,7 @@ from analogdeq.trace import TraceWriter, open_trace
 PROGRAM = """
 import sys
 from pathlib import Path
-from conftest import make_header, make_settled
+from made_up import make_header, make_settled
 from analogdeq.trace import TraceWriter
 settled = make_settled()
 t = settled.trace
@@ -105,7 +105,7 @@ def test_a_killed_writer_leaves_a_readable_part_file(writer, settled, header, tm
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from conftest import make_header, make_settled
+from made_up import make_header, make_settled
 from analogdeq.errors import TraceError
 from analogdeq.trace import TraceWriter
 settled = make_settled(sample=tuple(range(8)), batch=8, n_nodes=64, n_times=1000)

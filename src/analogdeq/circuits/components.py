@@ -49,7 +49,7 @@ class CrossbarCircuit:
             RangeError: naming the value.
         """
         if self.mapping not in MAPPINGS:
-            raise RangeError(f"unknown circuit mapping {self.mapping!r}; known: {', '.join(map(repr, MAPPINGS))}")
+            raise RangeError(f"unknown mapping {self.mapping!r}; known: {', '.join(map(repr, MAPPINGS))}")
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, float | int) and not math.isfinite(value):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.devices.preset import DevicePreset
-from analogdeq.errors import InputError, RangeError
+from analogdeq.errors import InputError
 
 
 @final
@@ -66,7 +66,6 @@ def map_weights(weights: Tensor, circuit: CrossbarCircuit) -> ConductancePairs:
 
     Raises:
         InputError: if every weight is zero, so that no R_f is defined, or one is not finite.
-        RangeError: for a mapping of another name.
     """
     w = weights.detach().to(torch.float64)
     largest = float(w.abs().max()) if w.numel() else 0.0
@@ -78,9 +77,7 @@ def map_weights(weights: Tensor, circuit: CrossbarCircuit) -> ConductancePairs:
     if circuit.mapping == "one-sided":
         plus = circuit.g_min_S + w.clamp_min(0) * scale_S
         minus = circuit.g_min_S + (-w).clamp_min(0) * scale_S
-    elif circuit.mapping == "balanced":
+    else:
         middle = (circuit.g_max_S + circuit.g_min_S) / 2
         plus, minus = middle + w * (scale_S / 2), middle - w * (scale_S / 2)
-    else:
-        raise RangeError(f"unknown mapping {circuit.mapping!r}; known: 'one-sided', 'balanced'")
     return ConductancePairs(plus, minus, 1 / scale_S)
