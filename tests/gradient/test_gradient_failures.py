@@ -35,10 +35,13 @@ def test_a_stable_circuit_that_picard_cannot_solve_still_has_its_gradient(solver
     np.testing.assert_allclose(found["W"].numpy(), du.T @ z.detach().numpy(), rtol=1e-9)
 
 
-def test_the_neumann_series_says_that_it_diverges_and_leaves_no_gradient_behind() -> None:
-    core = trainable(SPIN, (0.2, -0.1))
-    z = equilibrium(core, inputs(3, 2).detach(), gradient=ImplicitGradient(solver="fixed-point"))
-    with pytest.raises(GradientError, match=r"3 of 3 samples.*solver='gmres' or 'dense'"):
+@pytest.mark.parametrize(("dtype", "residual"), [(torch.float32, "inf"), (torch.float64, r"\d\.\d+e\+\d+")])
+def test_the_neumann_series_says_that_it_diverges_and_leaves_no_gradient_behind(
+    dtype: torch.dtype, residual: str
+) -> None:
+    core, u = trainable(SPIN, (0.2, -0.1), dtype=dtype), inputs(3, 2, dtype=dtype).detach()
+    z = equilibrium(core, u, gradient=ImplicitGradient(solver="fixed-point"))
+    with pytest.raises(GradientError, match=rf"3 of 3 samples.*relative residual {residual},.*use solver='gmres'"):
         z.sum().backward()
     assert core.W.grad is None
     assert core.U.grad is None
@@ -77,6 +80,17 @@ def test_a_caller_may_go_on_with_a_poor_gradient_and_is_warned(solver: str, max_
         assert torch.isfinite(value).all()
         assert value.abs().max() > 0
         assert torch.cosine_similarity(value.flatten(), exact[name].flatten(), dim=0) > 0.5
+
+
+@every_solver
+def test_where_no_vector_is_better_than_zero_the_jacobian_is_left_out(solver: str) -> None:
+    # z = z + u + b has the fold's gradient in every solver: zeros, infinities, or a sum that grows without end.
+    core = trainable([[1.0]], activation="identity")
+    gradient = ImplicitGradient(solver=solver, on_failure="warn")
+    z = equilibrium(core, torch.zeros(1, 1, dtype=torch.float64), gradient=gradient)
+    with pytest.warns(GradientWarning, match="1 of 1 samples"):
+        (3 * z).sum().backward()
+    assert core.b.grad.item() == 3
 
 
 @every_solver

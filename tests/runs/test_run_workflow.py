@@ -51,7 +51,7 @@ def test_the_stages_are_told_in_their_order(tmp_path: Path) -> None:
     stages = list(dict.fromkeys(stage for stage, *_ in progress.calls))
     assert stages == ["training", "settling test images", "recording waveforms", "writing the report"]
     training = [call for call in progress.calls if call[0] == "training"]
-    assert [(done, total) for _, done, total, _ in training] == [(1, 2), (2, 2)]
+    assert [(done, total) for _, done, total, _ in training] == [(0, 2), (1, 2), (2, 2)]
     assert "test accuracy" in training[-1][3]
     for stage in stages:
         assert [call[1:3] for call in progress.calls if call[0] == stage][-1][0] > 0

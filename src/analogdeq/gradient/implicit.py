@@ -34,9 +34,11 @@ class ImplicitGradient:
         solver: "gmres" for any stable core; "fixed-point" (Neumann series) where rho(J) < 1; "dense" for small cores.
         tol: relative residual to reach; not below 32 times the rounding unit of the state.
         max_iter: products with J^T at the most.
-        on_failure: "raise" a `GradientError`, or "warn" and go on with the best vector found.
+        on_failure: "raise" a `GradientError`, or "warn" and go on with the vector found; where that is no better than
+            zero, with v = g, as if J were 0.
 
-    Source: S. Bai, J. Z. Kolter, V. Koltun, NeurIPS 2019, theorem 1.
+    Source: S. Bai, J. Z. Kolter, V. Koltun, NeurIPS 2019, theorem 1; v = g is the Jacobian-free gradient of S. W. Fung
+    et al., arXiv:2103.12803.
     """
 
     solver: str = "gmres"
@@ -75,12 +77,14 @@ class ImplicitGradient:
                 "for the cause behind the equilibrium, in the readout or the loss"
             )
         size = torch.where(size > 0, size, 1)
-        solution = self._solve(linearisation, g / size, tol)
-        solution = replace(solution, x=solution.x * size)
+        unit = g / size
+        solution = self._solve(linearisation, unit, tol)
         missed = ~(solution.relative_residual <= 4 * tol)  # NaN is a miss
         if bool(missed.any()):
             self._report(solution, missed, tol)
-        return solution
+            is_hopeless = ~(solution.relative_residual < 1)
+            solution = replace(solution, x=torch.where(is_hopeless.unsqueeze(1), unit, solution.x))
+        return replace(solution, x=solution.x * size)
 
     def _solve(self, linearisation: Linearisation, g: Tensor, tol: float) -> LinearSolution:
         if self.solver == "dense":
@@ -89,7 +93,7 @@ class ImplicitGradient:
         return iterate(linearisation.rmatvec, g, tol=tol, max_iter=self.max_iter)
 
     def _report(self, solution: LinearSolution, missed: Tensor, tol: float) -> None:
-        residual = torch.nan_to_num(solution.relative_residual, nan=torch.inf)
+        residual = torch.nan_to_num(solution.relative_residual, nan=torch.inf, posinf=torch.inf)
         worst = int(residual.argmax())
         advice = {
             "fixed-point": "the series needs a spectral radius of J below 1: use solver='gmres' or 'dense'",

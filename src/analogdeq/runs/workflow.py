@@ -77,6 +77,7 @@ def train_run(run: RunDirectory, *, resume: bool, progress: Progress) -> list[Ro
     trainer = Trainer(build_model(scenario), build_data(scenario), build_fit_options(scenario))
     if resume and run.checkpoint.exists():
         trainer.resume(run.checkpoint, run.metrics)
+    progress.update("training", trainer.epoch, scenario.train.epochs)
     rows: list[Row] = []
 
     def on_epoch(row: Row) -> None:
