@@ -16,7 +16,7 @@ class Settle(Section):
     """The time integration and what counts as settled."""
 
     method: Literal[
-        "krogstad4", "tsit5", "bosh3", "torchdiffeq-dopri5", "scipy-radau", "scipy-bdf", "scipy-lsoda", "scipy-dop853"
+        "tsit5", "bosh3", "torchdiffeq-dopri5", "scipy-radau", "scipy-bdf", "scipy-lsoda", "scipy-dop853"
     ] = "tsit5"
     """The stepper: "tsit5" and "bosh3" step every sample by its own clock; the others are reference back ends, of which
     Radau, BDF and LSODA take stiff circuits."""

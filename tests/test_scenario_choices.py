@@ -1,0 +1,29 @@
+"""What a scenario may ask for is what the program has."""
+
+from typing import get_args
+
+from analogdeq.circuits.components import MAPPINGS
+from analogdeq.cores.activation import ACTIVATIONS
+from analogdeq.gradient.implicit import SOLVERS
+from analogdeq.scenario.circuit import Circuit
+from analogdeq.scenario.experiment import Model
+from analogdeq.scenario.settle import Settle
+from analogdeq.scenario.train import Train
+from analogdeq.solve.options import METHODS
+
+
+def choices(section: type, field: str) -> set[str]:
+    return set(get_args(section.model_fields[field].annotation))
+
+
+def test_scenarios_offer_every_method_of_settling_and_no_other() -> None:
+    assert choices(Settle, "method") == set(METHODS)
+
+
+def test_scenarios_offer_the_mappings_and_gradient_solvers_there_are() -> None:
+    assert choices(Circuit, "mapping") == set(MAPPINGS)
+    assert choices(Train, "gradient_solver") == set(SOLVERS)
+
+
+def test_scenarios_offer_only_bounded_activations() -> None:
+    assert choices(Model, "activation") == {name for name, phi in ACTIVATIONS.items() if phi.is_bounded}
