@@ -44,7 +44,7 @@ def tables_of(table: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
 def obeying_the_rules(data: dict[str, Any]) -> Scenario:
     """Move the keys that a rule joins to where it holds."""
     circuit, settle = data["circuit"], data["settle"]
-    circuit["g_min_S"], circuit["g_max_S"] = sorted([circuit["g_min_S"] / 2, circuit["g_max_S"] / 2 + 0.5])
+    circuit["g_min_S"], circuit["g_max_S"] = sorted([circuit["g_min_S"] / 4, circuit["g_max_S"] / 2 + 0.5])
     circuit["unit_voltage_V"], circuit["supply_V"] = sorted([circuit["unit_voltage_V"], circuit["supply_V"]])
     settle["band"] = max(settle["band"], 1e-6)
     settle["atol"] = max(settle["band"] * settle["atol"] / 2, 1e-15)
