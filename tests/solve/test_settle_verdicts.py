@@ -178,6 +178,13 @@ def test_a_saddle_that_is_met_head_on_is_not_called_settled(above: float) -> Non
 
 
 @DECISION_1
+def test_a_bistable_network_that_starts_nearly_undecided_decides() -> None:
+    """A ten-thousandth of full scale beside the saddle, which is left at 0.3 / tau and reached at 4 / tau."""
+    out = settle_core([[1.3, 0.0], [0.0, -3.0]], [[1e-4, 0.8]])
+    assert out.z[0, 0].item() > 0.5
+
+
+@DECISION_1
 def test_a_slowly_unstable_rest_is_not_called_settled() -> None:
     """Near the saddle for hundreds of time constants, then away."""
     out = settle_core([[1.02, 0.0], [0.0, 0.5]], [[1e-5, 0.8]], max_time_tau=5000.0)

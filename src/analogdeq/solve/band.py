@@ -12,7 +12,7 @@ POINTS = 6
 def last_exit(segment: Segment, target: Tensor, band: float) -> Tensor:
     """The largest fraction of each step at which its lane is outside the band.
 
-    Two nested grids and one linear interpolation, so a crossing is found to about 1e-3 of h / 64.
+    Two nested grids and one linear interpolation: a crossing is found to about 1e-3 of the step.
 
     Args:
         segment: attempted steps.
