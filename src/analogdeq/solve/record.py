@@ -67,7 +67,6 @@ class Recorder:
         self._record, self._core = record, core
         self._samples = torch.tensor(record.samples, device=core.device)
         self._drive = drive.rows(self._samples)
-        self._work = torch.empty(0)
         n, nodes, terms = len(record.samples), core.n_nodes, len(core.power_terms)
         self._done: list[tuple[Float64, Float32, Float32, Float32]] = []
         self._first = 0
