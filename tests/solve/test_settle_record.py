@@ -170,7 +170,7 @@ def test_a_sample_that_is_integrated_again_leaves_the_others_alone(method: str) 
 
 @EVERY
 def test_every_attempt_is_listed_with_its_time_length_error_and_fate(method: str) -> None:
-    core = random_core(5, seed=1, radius=1.1, tau_s=1e-8)
+    core = random_core(5, seed=3, radius=1.1, tau_s=1e-8)
     out = settle(core, random_inputs(3, 3, seed=2), method=method, record=Record(samples=(2, 0)))
     steps = traced(out).steps
     assert steps.row_size.sum() == len(steps.time_s) == len(steps.dt_s) == len(steps.error_norm) == len(steps.accepted)

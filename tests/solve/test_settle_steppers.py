@@ -11,7 +11,7 @@ import torch
 
 from analogdeq.cores.core import Core
 from analogdeq.solve.bosh3 import BOSH3
-from analogdeq.solve.controller import next_step
+from analogdeq.solve.controller import error_share, next_step
 from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.tableau import Tableau
@@ -288,7 +288,7 @@ def test_begin_does_not_write_into_the_callers_inputs(name: str) -> None:
 
 def test_a_step_that_erred_by_its_tolerance_is_followed_by_a_slightly_shorter_one() -> None:
     h, one = tensor([1.0]), tensor([1.0])
-    assert float(next_step(h, one, one, torch.tensor([True]), 5)) == pytest.approx(0.9)
+    assert float(next_step(h, one, one, 5)) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("order", [3, 4, 5])
@@ -296,7 +296,7 @@ def test_a_step_that_erred_by_its_tolerance_is_followed_by_a_slightly_shorter_on
 def test_the_next_step_is_sane_whatever_the_error(order: int, ratio: float) -> None:
     accepted = ratio <= 1
     for before in (0.0, 1e-6, 0.5, 1.0):
-        factor = float(next_step(tensor([1.0]), tensor([ratio]), tensor([before]), torch.tensor([accepted]), order))
+        factor = float(next_step(tensor([1.0]), tensor([ratio]), tensor([before]), order))
         assert 0.2 <= factor <= 5.0
         if not accepted:
             assert factor < 1.0
@@ -304,14 +304,18 @@ def test_the_next_step_is_sane_whatever_the_error(order: int, ratio: float) -> N
 
 def test_a_larger_error_never_asks_for_a_longer_step() -> None:
     ratios = tensor(np.geomspace(1e-6, 1e6, 200))
-    steps = next_step(torch.ones_like(ratios), ratios, torch.ones_like(ratios), ratios <= 1, 5)
+    steps = next_step(torch.ones_like(ratios), ratios, torch.ones_like(ratios), 5)
     assert bool((steps.diff() <= 0).all())
 
 
 def test_each_lanes_step_depends_on_that_lane_only() -> None:
     ratio, before, h = (tensor(np.random.default_rng(k).uniform(0.01, 3, 9)) for k in range(3))
-    accepted = ratio <= 1
-    together = next_step(h, ratio, before, accepted, 5)
+    together = next_step(h, ratio, before, 5)
     for k in range(9):
         row = slice(k, k + 1)
-        assert torch.equal(together[row], next_step(h[row], ratio[row], before[row], accepted[row], 5))
+        assert torch.equal(together[row], next_step(h[row], ratio[row], before[row], 5))
+
+
+def test_a_slow_decay_gives_each_step_a_smaller_share_of_the_tolerance() -> None:
+    share = error_share(tensor([1.0, 0.05, 0.0, 4.0]), tensor([1.0, 1.0, 1.0, 1.0]))
+    assert share.tolist() == pytest.approx([1.0, 0.1, 2e-3, 0.25])

@@ -3,16 +3,38 @@
 import torch
 from torch import Tensor
 
-from analogdeq.solve.stepper import Segment
+from analogdeq.solve.lanes import Lanes
+from analogdeq.solve.stepper import Segment, Stepper
 
 POINTS = 6
 """Subintervals of a step, and again of the subinterval that holds the crossing."""
 
 
+def note_exits(lanes: Lanes, stepper: Stepper, rows: Tensor, h: Tensor, band: float) -> None:
+    """Note when, where and at what energy some lanes were last outside the band in the attempted step, if they were.
+
+    Args:
+        lanes: aimed ones; `exit_time`, `exit_energy` and `exit_state` are written.
+        stepper: after an attempt, before `accept`.
+        rows: (row,) the lanes to look at.
+        h: (lane,) [tau]. The step of every lane.
+        band: half width, in the maximum norm.
+    """
+    if rows.numel() == 0:
+        return
+    segment = stepper.segment(rows, h)
+    theta = last_exit(segment, lanes.rest[rows], band)
+    left = ~torch.isnan(theta)
+    at, point = rows[left], theta.nan_to_num(0).unsqueeze(1)
+    lanes.exit_time[at] = lanes.time[at] + theta[left] * h[at]
+    lanes.exit_energy[at] = lanes.energy[at] + segment.energies(point).squeeze(1)[left]
+    lanes.exit_state[at] = segment.states(point).squeeze(1)[left]
+
+
 def last_exit(segment: Segment, target: Tensor, band: float) -> Tensor:
     """The largest fraction of each step at which its lane is outside the band.
 
-    Two nested grids and one linear interpolation: a crossing is found to about 1e-3 of the step.
+    Two nested grids, and between two points the distance is taken to decay exponentially, as near a rest it does.
 
     Args:
         segment: attempted steps.
@@ -28,8 +50,8 @@ def last_exit(segment: Segment, target: Tensor, band: float) -> Tensor:
     for level in range(2):
         fractions = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64, device=target.device)
         theta = low.unsqueeze(1) + width.unsqueeze(1) * fractions
-        excess = distance(segment.states(theta), target) - band
-        outside = excess > 0
+        far = distance(segment.states(theta), target)
+        outside = far > band
         last = POINTS - outside.flip(1).to(torch.int8).argmax(1)
         if level == 0:
             never = ~outside.any(1)
@@ -37,8 +59,9 @@ def last_exit(segment: Segment, target: Tensor, band: float) -> Tensor:
         last = last.clamp_max(POINTS - 1).unsqueeze(1)
         low = theta.gather(1, last).squeeze(1)
         width = width / POINTS
-    before, after = excess.gather(1, last).squeeze(1), excess.gather(1, last + 1).squeeze(1)
-    crossing = low + width * torch.where(before > after, before / (before - after).clamp_min(1e-300), 1.0).clamp(0, 1)
+    before, after = far.gather(1, last).squeeze(1), far.gather(1, last + 1).squeeze(1).clamp_min(1e-3 * band)
+    share = (before / band).log() / (before / after).log().clamp_min(1e-300)
+    crossing = low + width * torch.where(before > after, share, 1.0).clamp(0, 1)
     crossing = torch.where(ends_outside, 1.0, crossing)
     return torch.where(never, torch.nan, crossing)
 

@@ -16,6 +16,7 @@ class Lanes:
         h: (lane,) float64. Next step to try.
         ratio_before: (lane,) float64. Error over tolerance of the last accepted step.
         motion: (lane,) float64. max |F(z) - z| now.
+        motion_start: (lane,) float64. The same at time 0.
         energy: (lane, term) float64 [W tau]. Integrated since power-on.
         rest: (lane, node). The equilibrium ahead, where one is known.
         is_aimed: (lane,) bool. Whether `rest` is known.
@@ -25,8 +26,12 @@ class Lanes:
         exit_time: (lane,) float64. When it was last outside the band.
         exit_energy: (lane, term) float64. Its energy then.
         exit_state: (lane, node). Its state then.
-        evaluations, steps, rejected: (lane,) int64.
+        until: (lane,) float64. Where its integration ends.
+        motion_limit: (lane,) float64. Motion beyond which it has diverged.
+        evaluations: (lane,) int64. Besides those of attempted steps.
+        rejected: (lane,) int64. Attempted steps that were not accurate enough.
         is_decided: (lane,) bool. Whether the verdict is in; such a lane only waits to be dropped or recorded.
+        attempts: steps attempted, the same number for every lane.
     """
 
     index: Tensor
@@ -34,6 +39,7 @@ class Lanes:
     h: Tensor
     ratio_before: Tensor
     motion: Tensor
+    motion_start: Tensor
     energy: Tensor
     rest: Tensor
     is_aimed: Tensor
@@ -43,13 +49,25 @@ class Lanes:
     exit_time: Tensor
     exit_energy: Tensor
     exit_state: Tensor
+    until: Tensor
+    motion_limit: Tensor
     evaluations: Tensor
-    steps: Tensor
     rejected: Tensor
     is_decided: Tensor
+    attempts: int = 0
 
     @classmethod
-    def begin(cls, z: Tensor, motion: Tensor, n_terms: int, h: float, search_below: float) -> "Lanes":
+    def begin(
+        cls,
+        z: Tensor,
+        *,
+        motion: Tensor,
+        n_terms: int,
+        h: float,
+        search_below: float,
+        until: float,
+        motion_limit: Tensor,
+    ) -> "Lanes":
         """One lane per row of z (batch, node)."""
         batch, device = z.shape[0], z.device
 
@@ -65,6 +83,7 @@ class Lanes:
             h=real(h),
             ratio_before=real(1.0),
             motion=motion,
+            motion_start=motion,
             energy=torch.zeros(batch, n_terms, dtype=torch.float64, device=device),
             rest=torch.zeros_like(z),
             is_aimed=torch.zeros(batch, dtype=torch.bool, device=device),
@@ -74,8 +93,9 @@ class Lanes:
             exit_time=real(0.0),
             exit_energy=torch.zeros(batch, n_terms, dtype=torch.float64, device=device),
             exit_state=z.clone(),
+            until=real(until),
+            motion_limit=motion_limit,
             evaluations=count() + 1,
-            steps=count(),
             rejected=count(),
             is_decided=torch.zeros(batch, dtype=torch.bool, device=device),
         )
@@ -86,4 +106,6 @@ class Lanes:
     def keep(self, rows: Tensor) -> None:
         """Drop every other lane."""
         for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name)[rows])
+            value = getattr(self, item.name)
+            if isinstance(value, Tensor):
+                setattr(self, item.name, value[rows])

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
-from analogdeq.solve.band import last_exit
-from analogdeq.solve.controller import next_step
+from analogdeq.solve.band import note_exits
+from analogdeq.solve.controller import error_share, next_step
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -56,9 +56,17 @@ class SettleLoop:
         n_terms = len(core.power_terms)
         self._has_power = n_terms > 0
         self._h_start = 0.25 / self._fastest
-        self._lanes = Lanes.begin(z, self._motion(stepper.dz), n_terms, self._h_start, self._search_below)
-        self._limit = RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64))
         self._record_until = 0.0 if recorder is None else recorder.until_tau
+        self._slowness = None if core.rate is None else core.rate.reciprocal()
+        self._lanes = Lanes.begin(
+            z,
+            motion=self._motion(stepper.dz),
+            n_terms=n_terms,
+            h=self._h_start,
+            search_below=self._search_below,
+            until=options.max_time_tau,
+            motion_limit=RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64)),
+        )
         self._recurrence = Recurrence(z)
         self._outcome = empty_outcome(z, n_terms)
         self._is_contraction = core.contraction_gap() > 0
@@ -67,47 +75,57 @@ class SettleLoop:
         """Integrate until every sample has its verdict."""
         if self._recorder is not None:
             self._recorder.start(self._slots(), self._stepper.z)
-        nothing = torch.full_like(self._lanes.time, torch.nan)
-        self._aim()
-        self._judge(nothing)
-        self._drop()
-        while len(self._lanes):
-            period = self._step()
+        period = torch.full_like(self._lanes.time, torch.nan)
+        while True:
             self._aim()
-            self._judge(period)
-            self._drop()
-        return self._outcome
+            if self._may_end(period):
+                self._judge(period)
+                self._drop()
+            if not len(self._lanes):
+                return self._outcome
+            period = self._step()
 
     def _step(self) -> Tensor:
         """One attempted step of every lane; returns the period of closed cycles."""
-        lanes, stepper, options = self._lanes, self._stepper, self._options
-        budget = torch.full_like(lanes.time, options.max_time_tau).masked_fill_(lanes.is_decided, self._record_until)
-        h = torch.minimum(lanes.h, (budget - lanes.time).clamp_min(SMALLEST_STEP))
+        lanes, stepper = self._lanes, self._stepper
+        h = torch.minimum(lanes.h, (lanes.until - lanes.time).clamp_min_(SMALLEST_STEP))
         error = stepper.attempt(h)
-        gained = stepper.energy_of_step(h) if self._has_power else torch.zeros_like(lanes.energy)
-        ratio = self._error_ratio(error, h, gained)
+        gained = stepper.energy_of_step(h) if self._has_power else lanes.energy
+        motion = self._motion(stepper.dz_new)
+        ratio = self._error_ratio(error, h, motion, gained)
         accepted = ratio <= 1
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
         period = self._recurrence.observe(stepper, lanes.time, h, accepted)
-        motion = self._motion(stepper.dz_new)
         self._watch_band(h, motion, accepted)
-        lanes.energy += torch.where(accepted.unsqueeze(1), gained, 0.0)
-        lanes.time = torch.where(accepted, lanes.time + h, lanes.time)
-        lanes.motion = torch.where(accepted, motion, lanes.motion)
-        stepper.accept(accepted)
-        is_open = ~lanes.is_decided
-        lanes.evaluations += stepper.evaluations_per_attempt * is_open
-        lanes.steps += accepted & is_open
-        lanes.rejected += ~accepted & is_open
-        lanes.h = next_step(h, ratio, lanes.ratio_before, accepted, stepper.order)
-        lanes.ratio_before = torch.where(accepted, ratio, lanes.ratio_before)
+        lanes.h = next_step(h, ratio, lanes.ratio_before, stepper.order)
+        lanes.attempts += 1
+        if bool(accepted.all()):
+            stepper.accept()
+            lanes.time, lanes.motion, lanes.ratio_before = lanes.time + h, motion, ratio
+            if self._has_power:
+                lanes.energy = lanes.energy + gained
+        else:
+            self._accept_some(accepted, h, gained, motion, ratio)
         return period
 
-    def _error_ratio(self, error: Tensor, h: Tensor, gained: Tensor) -> Tensor:
+    def _accept_some(self, accepted: Tensor, h: Tensor, gained: Tensor, motion: Tensor, ratio: Tensor) -> None:
+        """Advance the lanes whose step is accurate enough; the others try again from where they are."""
+        lanes = self._lanes
+        self._stepper.accept(accepted)
+        lanes.rejected += ~accepted
+        lanes.time = torch.where(accepted, lanes.time + h, lanes.time)
+        lanes.motion = torch.where(accepted, motion, lanes.motion)
+        lanes.ratio_before = torch.where(accepted, ratio, lanes.ratio_before)
+        if self._has_power:
+            lanes.energy = torch.where(accepted.unsqueeze(1), lanes.energy + gained, lanes.energy)
+
+    def _error_ratio(self, error: Tensor, h: Tensor, motion: Tensor, gained: Tensor) -> Tensor:
         """(lane,): local error over tolerance; at most 1 is accepted. Energies may err by rtol of their sum so far."""
         lanes, options = self._lanes, self._options
-        ratio = error / (options.atol * self._core.full_scale + options.rtol * lanes.motion)
+        rate = (lanes.motion_start / motion).log_().abs_().div_(lanes.time + h).nan_to_num_(0.0)
+        allowed = lanes.motion * error_share(rate, h) * options.rtol
+        ratio = error / allowed.add_(options.atol * self._core.full_scale)
         if not self._has_power:
             return ratio
         allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
@@ -123,15 +141,7 @@ class SettleLoop:
         speed = self._fastest * torch.maximum(lanes.motion, motion)
         reach = 0.5 * (lanes.distance + distance) + 0.75 * speed * h
         look = accepted & lanes.is_aimed & ~lanes.is_decided & (distance <= self._band) & (reach > self._band)
-        rows = torch.nonzero(look).squeeze(1)
-        if rows.numel():
-            segment = stepper.segment(rows, h)
-            theta = last_exit(segment, lanes.rest[rows], self._band)
-            left = ~torch.isnan(theta)
-            at, point = rows[left], theta.nan_to_num(0).unsqueeze(1)
-            lanes.exit_time[at] = lanes.time[at] + theta[left] * h[at]
-            lanes.exit_energy[at] = lanes.energy[at] + segment.energies(point).squeeze(1)[left]
-            lanes.exit_state[at] = segment.states(point).squeeze(1)[left]
+        note_exits(lanes, stepper, torch.nonzero(look).squeeze(1), h, self._band)
         lanes.distance = torch.where(accepted & lanes.is_aimed, distance, lanes.distance)
 
     def _aim(self) -> None:
@@ -190,23 +200,30 @@ class SettleLoop:
         if self._recorder is not None:
             self._recorder.forget(self._slots()[rows], start)
 
+    def _may_end(self, period: Tensor) -> bool:
+        """Whether some verdict may be due; most steps far from rest are spared the asking."""
+        lanes = self._lanes
+        goes_on = (lanes.motion <= lanes.motion_limit).logical_and_(lanes.time < lanes.until - 2 * SMALLEST_STEP)
+        if bool(lanes.is_aimed.any()) or lanes.attempts >= self._options.max_steps or not bool(goes_on.all()):
+            return True
+        return bool((lanes.h < 0.1 * SMALLEST_STEP).any()) or not bool(torch.isnan(period).all())
+
     def _judge(self, period: Tensor) -> None:
         """Give verdicts, and save what was found."""
         lanes, options = self._lanes, self._options
         is_inside = lanes.is_aimed & (lanes.distance <= 0.5 * self._band)
         since = torch.minimum(lanes.inside_since, lanes.time)
         lanes.inside_since = torch.where(is_inside, since, torch.inf)
-        attempts = lanes.steps + lanes.rejected
-        timed_out = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (attempts >= options.max_steps)
+        timed_out = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (lanes.attempts >= options.max_steps)
         oscillating = torch.isfinite(period)
         has_dwelt = lanes.time - lanes.inside_since >= options.dwell_tau
         settled = is_inside & (has_dwelt | self._is_trapped(is_inside))
-        is_bounded = lanes.motion <= self._limit[lanes.index]  # False for NaN
+        is_bounded = lanes.motion <= lanes.motion_limit  # False for NaN
         diverged = ~is_bounded | (lanes.h < 0.1 * SMALLEST_STEP)
         decided = (timed_out | oscillating | settled | diverged) & ~lanes.is_decided
         if not bool(decided.any()):
             return
-        verdict = torch.full_like(lanes.steps, int(Verdict.TIMED_OUT))
+        verdict = torch.full_like(lanes.rejected, int(Verdict.TIMED_OUT))
         for mask, code in (
             (oscillating, Verdict.OSCILLATING),
             (settled, Verdict.SETTLED),
@@ -241,12 +258,11 @@ class SettleLoop:
         out.power_W[at] = stepper.power_W[rows].to(torch.float64)
         out.verdict[at] = code.to(torch.uint8)
         out.period[at] = torch.where(code == int(Verdict.OSCILLATING), period[rows], torch.nan)
-        out.evaluations[at], out.steps[at], out.rejected[at] = (
-            lanes.evaluations[rows],
-            lanes.steps[rows],
-            lanes.rejected[rows],
-        )
+        rejected = lanes.rejected[rows]
+        out.evaluations[at] = lanes.evaluations[rows] + lanes.attempts * stepper.evaluations_per_attempt
+        out.steps[at], out.rejected[at] = lanes.attempts - rejected, rejected
         lanes.is_decided[rows] = True
+        lanes.until[rows] = self._record_until
 
     def _drop(self) -> None:
         """Take finished lanes out of the batch, where that is worth the copying."""
@@ -254,7 +270,7 @@ class SettleLoop:
         finished = lanes.is_decided
         if self._recorder is not None:
             is_recorded = self._slots() >= 0
-            is_bounded = lanes.motion <= self._limit[lanes.index]
+            is_bounded = lanes.motion <= lanes.motion_limit
             finished = finished & ~(is_recorded & is_bounded & (lanes.time < self._record_until - 2 * SMALLEST_STEP))
         n_finished = int(torch.count_nonzero(finished))
         if n_finished < max(1, DROP_FRACTION * len(lanes)) and n_finished < len(lanes):
@@ -269,8 +285,8 @@ class SettleLoop:
 
     def _motion(self, dz: Tensor) -> Tensor:
         """(lane,) float64: max |F(z) - z|, from dz/ds = rate (F(z) - z)."""
-        rate = self._core.rate
-        return (dz.abs() if rate is None else (dz / rate).abs_()).amax(1).to(torch.float64)
+        difference = dz.abs() if self._slowness is None else (dz * self._slowness).abs_()
+        return difference.amax(1).to(torch.float64)
 
     def _stepper_drive(self, rows: Tensor) -> Drive:
         return self._drive.rows(self._lanes.index[rows])

@@ -54,8 +54,8 @@ class Stepper(Protocol):
         """Try steps of h (lane,); (lane,) float64: the largest local error of the state."""
         ...
 
-    def accept(self, accepted: Tensor) -> None:
-        """Advance the lanes marked in `accepted` (lane,) bool."""
+    def accept(self, accepted: Tensor | None = None) -> None:
+        """Advance the lanes marked in `accepted` (lane,) bool; all of them if None."""
         ...
 
     def energy_of_step(self, h: Tensor) -> Tensor:
