@@ -55,6 +55,8 @@ def last_exit(segment: Segment, target: Tensor, band: float) -> Tensor:
         last = POINTS - outside.flip(1).to(torch.int8).argmax(1)
         if level == 0:
             never = ~outside.any(1)
+            if bool(never.all()):
+                return torch.full_like(low, torch.nan)
             ends_outside = outside[:, -1]
         last = last.clamp_max(POINTS - 1).unsqueeze(1)
         low = theta.gather(1, last).squeeze(1)

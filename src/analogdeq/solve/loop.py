@@ -97,7 +97,7 @@ class SettleLoop:
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
         period = self._recurrence.observe(stepper, lanes.time, h, accepted)
-        self._watch_band(h, motion, accepted)
+        self._watch_band(h, accepted)
         lanes.h = next_step(h, ratio, lanes.ratio_before, stepper.order)
         lanes.attempts += 1
         if bool(accepted.all()):
@@ -131,14 +131,14 @@ class SettleLoop:
         allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
         return torch.maximum(ratio, (self._stepper.energy_error(h) / allowed).amax(1))
 
-    def _watch_band(self, h: Tensor, motion: Tensor, accepted: Tensor) -> None:
+    def _watch_band(self, h: Tensor, accepted: Tensor) -> None:
         """Note where lanes left the band for the last time so far, and their distance from rest."""
         lanes, stepper = self._lanes, self._stepper
         if not bool(lanes.is_aimed.any()):
             return
         distance = (stepper.z_new - lanes.rest).abs_().amax(1).to(torch.float64)
         # How far out the state can have been in between, if it was never half as fast again as at the faster end.
-        speed = self._fastest * torch.maximum(lanes.motion, motion)
+        speed = torch.maximum(stepper.dz.abs().amax(1), stepper.dz_new.abs().amax(1)).to(torch.float64)
         reach = 0.5 * (lanes.distance + distance) + 0.75 * speed * h
         look = accepted & lanes.is_aimed & ~lanes.is_decided & (distance <= self._band) & (reach > self._band)
         note_exits(lanes, stepper, torch.nonzero(look).squeeze(1), h, self._band)
