@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from analogdeq.solve.settled import Settled
     from analogdeq.solve.trace import Trace
     from analogdeq.solve.verdict import Verdict
-    from analogdeq.trace import TraceFile, TraceWriter, open_trace, provenance, write_trace
+    from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
 
 _HOME = {
     "Amplifier": "circuits.amplifier",
@@ -56,6 +56,7 @@ _HOME = {
     "SolveLog": "gradient.log",
     "Trace": "solve.trace",
     "TraceFile": "trace",
+    "TraceHeader": "trace",
     "TraceWriter": "trace",
     "Verdict": "solve.verdict",
     "build_chip": "build",
@@ -94,6 +95,7 @@ __all__ = [
     "SolveLog",
     "Trace",
     "TraceFile",
+    "TraceHeader",
     "TraceWriter",
     "Verdict",
     "build_chip",

@@ -1,6 +1,7 @@
 """Waveforms: on their grid, of the right sample, as long as asked for, the same in memory and in the sink."""
 
 import math
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,23 +12,36 @@ from analogdeq.errors import InputError
 from analogdeq.solve.record import Record
 from analogdeq.solve.settle import settle
 from analogdeq.solve.settled import Settled
-from analogdeq.solve.trace import Trace
+from analogdeq.solve.trace import StepLog, Steps, Trace
 from helpers import NATIVE, Nodal, chip, plain_core, quiet_amplifier, random_core, random_inputs, settle_core, tensor
 
 EVERY = pytest.mark.parametrize("method", NATIVE)
 
 
 class ListSink:
-    """Keeps the blocks it is given."""
+    """Keeps what it is given, and checks that it comes in the order it is promised to."""
 
-    def __init__(self) -> None:
-        self.blocks: list[tuple[np.ndarray, ...]] = []
+    def __init__(self, n_samples: int) -> None:
+        self.blocks: list[list[tuple[np.ndarray, ...]]] = [[] for _ in range(n_samples)]
+        self.time_s = np.empty(0)
+        self.logs: list[StepLog] = []
 
-    def append(self, time_s: np.ndarray, state: np.ndarray, power_W: np.ndarray, residual: np.ndarray) -> None:
-        self.blocks.append((time_s.copy(), state.copy(), power_W.copy(), residual.copy()))
+    def write(self, position: int, first: int, *block: np.ndarray) -> None:
+        assert first == sum(len(state) for state, *_ in self.blocks[position])
+        assert 0 < len(block[0]) <= 64
+        self.blocks[position].append(tuple(values.copy() for values in block))
 
-    def joined(self) -> list[np.ndarray]:
-        return [np.concatenate(parts) for parts in zip(*self.blocks, strict=True)]
+    def complete(self, time_s: np.ndarray) -> None:
+        self.time_s = np.concatenate((self.time_s, time_s))
+
+    def log_steps(self, log: StepLog) -> None:
+        self.logs.append(log)
+
+    def joined(self, position: int) -> list[np.ndarray]:
+        return [np.concatenate(parts) for parts in zip(*self.blocks[position], strict=True)]
+
+    def step_log(self) -> StepLog:
+        return StepLog(**{f.name: np.concatenate([getattr(x, f.name) for x in self.logs]) for f in fields(StepLog)})
 
 
 def traced(out: Settled) -> Trace:
@@ -103,21 +117,34 @@ def test_recording_changes_no_result(method: str) -> None:
 
 
 @EVERY
-def test_a_sink_gets_the_rows_of_the_returned_trace_in_order(method: str) -> None:
-    sink = ListSink()
+def test_a_sink_gets_the_rows_of_the_trace_in_order_and_the_settle_keeps_none(method: str) -> None:
+    sink = ListSink(3)
     core, u = random_core(4, seed=1), random_inputs(6, 3, seed=2)
-    record = Record(samples=(5, 2, 0), interval_tau=0.02, until_tau=30.0, sink=sink)
+    record = Record(samples=(5, 2, 0), interval_tau=0.02, until_tau=30.0)
     trace = traced(settle(core, u, method=method, record=record))
-    assert len(sink.blocks) > 3, "rows are handed on while the settle runs"
-    for mine, theirs in zip(sink.joined(), (trace.time_s, trace.state, trace.power_W, trace.residual), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    assert settle(core, u, method=method, record=replace(record, sink=sink)).trace is None
+    assert sum(map(len, sink.blocks)) > 9, "rows are handed on while the settle runs"
+    np.testing.assert_array_equal(sink.time_s, trace.time_s)
+    for position in range(3):
+        for mine, theirs in zip(sink.joined(position), (trace.state, trace.power_W, trace.residual), strict=True):
+            np.testing.assert_array_equal(mine, theirs[: len(mine), position])
+            assert not np.isfinite(theirs[len(mine) :, position]).any()
+    steps = Steps.of_log(sink.step_log(), 3)
+    for f in fields(Steps):
+        np.testing.assert_array_equal(getattr(steps, f.name), getattr(trace.steps, f.name))
 
 
 def test_a_reference_back_end_feeds_a_sink_too() -> None:
-    sink = ListSink()
-    record = Record(samples=(1,), interval_tau=0.1, sink=sink)
-    trace = traced(settle(random_core(3, seed=1), random_inputs(2, 3, seed=2), method="scipy-lsoda", record=record))
-    np.testing.assert_array_equal(sink.joined()[1], trace.state)
+    sink = ListSink(2)
+    core, u = random_core(3, seed=1), random_inputs(3, 3, seed=2)
+    record = Record(samples=(1, 0), interval_tau=0.1)
+    trace = traced(settle(core, u, method="scipy-lsoda", record=record))
+    assert settle(core, u, method="scipy-lsoda", record=replace(record, sink=sink)).trace is None
+    for position in range(2):
+        state = sink.joined(position)[0]
+        np.testing.assert_array_equal(state, trace.state[: len(state), position])
+        assert not np.isfinite(trace.state[len(state) :, position]).any()
+    np.testing.assert_array_equal(sink.time_s, trace.time_s)
 
 
 @EVERY
@@ -229,13 +256,12 @@ def test_a_sample_outside_the_batch_cannot_be_recorded() -> None:
 
 def test_a_sink_that_fails_is_heard() -> None:
     class Full(ListSink):
-        def append(self, *block: np.ndarray) -> None:
+        def write(self, position: int, first: int, *block: np.ndarray) -> None:
             raise OSError("disk full")
 
+    record = Record(samples=(0,), sink=Full(1))
     with pytest.raises(OSError, match="disk full"):
-        settle(
-            random_core(3, seed=0), random_inputs(1, 3, seed=0), record=Record(samples=(0,), sink=Full())
-        )  # fmt: skip
+        settle(random_core(3, seed=0), random_inputs(1, 3, seed=0), record=record)
 
 
 def test_energy_is_the_area_under_the_recorded_power() -> None:

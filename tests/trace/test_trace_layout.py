@@ -70,7 +70,7 @@ def test_the_first_plot_a_nexus_viewer_finds_is_the_state_over_time(path: Path):
         assert (file.attrs["NX_class"], file.attrs["format"], file.attrs["format_version"]) == (
             "NXroot",
             "analogdeq-trace",
-            "1.0",
+            "2.0",
         )
         entry = file[file.attrs["default"]]
         plot = entry[entry.attrs["default"]]
@@ -102,8 +102,10 @@ def test_xarray_opens_the_waveforms_with_named_axes(path: Path, settled):
 
 def test_xarray_opens_steps_as_a_ragged_array_and_results_per_sample(path: Path, settled):
     with xarray.open_dataset(path, engine="h5netcdf", group="/run/steps") as steps:
-        assert steps.row_size.attrs["sample_dimension"] == "attempt"
-        assert int(steps.row_size.sum()) == steps.sizes["attempt"] == steps.dt.size
+        assert steps.sample_index.attrs["instance_dimension"] == "sample"
+        row_size, mine = settled.trace.steps.row_size, steps.sample_index == 1
+        np.testing.assert_array_equal(steps.dt[mine], settled.trace.steps.dt_s[row_size[0] :])
+        assert int(mine.sum()) == row_size[1] > 0
     with xarray.open_dataset(path, engine="h5netcdf", group="/run/result") as result:
         assert float(result.t_settle.sel(sample=0)) == float(settled.t_settle_s[0])
         assert float(result.energy_output_stages.sel(sample=3)) == float(settled.ledger.output_stages_J[3])

@@ -1,9 +1,13 @@
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
+from made_up import make_settled
 
 from analogdeq.errors import TraceError
+from analogdeq.solve.trace import Steps
 from analogdeq.trace import TraceWriter, open_trace
 
 
@@ -73,15 +77,40 @@ def test_a_truncated_file_is_called_so(path: Path, fraction):
 
 
 def test_a_newer_major_version_asks_for_an_upgrade(path: Path):
-    set_version(path, "2.1")
-    with pytest.raises(TraceError, match=r"written by a newer analogdeq \(trace format 2\.1.*upgrade"):
+    set_version(path, "3.1")
+    with pytest.raises(TraceError, match=r"written by a newer analogdeq \(trace format 3\.1; .* 1\.x to 2\.x.*upgrade"):
         open_trace(path)
 
 
 def test_a_newer_minor_version_is_read(path: Path):
-    set_version(path, "1.7")
+    set_version(path, "2.7")
     with open_trace(path) as trace:
         assert trace.is_finished
+
+
+def test_a_file_of_version_1_is_read_like_one_of_today():
+    """Written by the last analogdeq that wrote version 1, whose steps stand sample after sample."""
+    settled = make_settled(sample=(4, 1, 2), n_times=20, n_nodes=3, terms=("crossbar", "drivers"))
+    with open_trace(Path(__file__).parent / "files" / "format-1.0.h5") as old:
+        assert old.is_finished
+        assert old.result.t_settle_s[0] == float(settled.t_settle_s[4])
+        read = old.to_trace()
+    np.testing.assert_array_equal(read.state, settled.trace.state)
+    np.testing.assert_array_equal(read.power_W, settled.trace.power_W)
+    for field in fields(Steps):
+        np.testing.assert_array_equal(getattr(read.steps, field.name), getattr(settled.trace.steps, field.name))
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "every"), [(0, None, 1), (3, 100, 1), (10, None, 7), (149, 150, 1), (-5, None, 2)]
+)
+def test_a_part_of_the_waveforms_can_be_read(path: Path, settled, start, stop, every):
+    with open_trace(path) as trace:
+        part = trace.to_trace(start, stop, every)
+    rows = slice(start, stop, every)
+    for name in ("time_s", "state", "power_W", "residual"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(settled.trace, name)[rows])
+    assert part.steps.row_size.tolist() == settled.trace.steps.row_size.tolist()
 
 
 def test_an_older_major_version_is_refused(path: Path):

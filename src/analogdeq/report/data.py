@@ -40,6 +40,7 @@ class Waveforms:
         t_settle_s: (sample,) [s]. NaN unless settled.
         band: [1]. Half width of the band around the equilibrium, in units of z.
         supply_terms: the power terms that add up to what the supply delivers; the others are parts of these.
+        every: n where `trace` holds only every n-th recorded point.
 
     Raises:
         InputError: if the parts do not fit together.
@@ -51,6 +52,7 @@ class Waveforms:
     t_settle_s: Float64
     band: float
     supply_terms: tuple[str, ...]
+    every: int = 1
 
     def __post_init__(self) -> None:
         """Check here, so that a plot never fails half way down the page."""

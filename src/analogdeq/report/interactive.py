@@ -33,7 +33,7 @@ def interactive_waveforms(waveforms: Waveforms) -> dict[str, Any]:
         "time_unit": time.unit,
         "power_unit": power.unit if trace.terms else None,
         "band": waveforms.band,
-        "stride": stride,
+        "stride": stride * waveforms.every,
         "nodes": trace.state.shape[-1],
         "first_sample": typical_sample(waveforms),
         "samples": [

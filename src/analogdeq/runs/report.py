@@ -17,6 +17,9 @@ from analogdeq.train.checkpoint import load_checkpoint
 from analogdeq.train.fit import load_weights
 from analogdeq.train.metrics import read_metrics
 
+MOST_STATES = 16_000_000
+"""Of a trace, read at once for drawing: 64 MB. A longer trace is thinned."""
+
 
 def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
     """Write figures and page from what the run has stored; nothing is simulated again."""
@@ -86,8 +89,9 @@ def _is_of(trace: TraceFile, scenario: Scenario) -> bool:
 
 
 def _waveforms(trace: TraceFile, evaluation: Evaluation) -> Waveforms:
-    recorded = trace.to_trace()
     result = trace.result
+    every = max(1, -(-trace.n_times * result.z.size // MOST_STATES))
+    recorded = trace.to_trace(every=every, with_steps=False)
     labels = evaluation.label
     names = tuple(f"test image {k}, a {labels[k]}" for k in recorded.sample.tolist())
     return Waveforms(
@@ -97,4 +101,5 @@ def _waveforms(trace: TraceFile, evaluation: Evaluation) -> Waveforms:
         t_settle_s=result.t_settle_s,
         band=trace.band,
         supply_terms=trace.supply_terms,
+        every=every,
     )

@@ -51,6 +51,5 @@ def record_waveforms(
             chip, u, method=options.method, rtol=options.rtol, atol=options.atol, band=options.band,
             dwell_tau=options.dwell_tau, max_time_tau=options.max_time_tau, max_steps=options.max_steps, record=record,
         )  # fmt: skip
-        if settled.trace is not None:
-            writer.finish(settled, settled.trace.steps)
+        writer.finish(settled)
     return settled

@@ -9,10 +9,11 @@ from analogdeq.circuits.ledger import Ledger
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.flow import Flow
 from analogdeq.solve.outcome import Outcome, empty_outcome
-from analogdeq.solve.record import Record
+from analogdeq.solve.record import BLOCK, Record
 from analogdeq.solve.reference import Judgement, Path
 from analogdeq.solve.settled import Settled
-from analogdeq.solve.trace import Steps, Trace
+from analogdeq.solve.sink import Sink, TraceInMemory
+from analogdeq.solve.trace import Trace
 
 
 def in_si_units(core: Core, drive: Drive, start: Tensor, outcome: Outcome, trace: Trace | None) -> Settled:
@@ -58,42 +59,24 @@ def outcome_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Dr
     return outcome
 
 
-def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Drive, record: Record) -> Trace:
-    """Waveforms read off the stored paths."""
-    samples = np.array(record.samples, np.int64)
+def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Drive, record: Record) -> Trace | None:
+    """Waveforms read off the stored paths; None where a sink takes them. These back ends have no steps to log."""
+    memory = TraceInMemory(record.samples, core.n_nodes, core.power_terms)
+    sink: Sink = memory if record.sink is None else record.sink
     ends = [float(judged[k][1].time[-1]) for k in record.samples]
     grid = np.arange(np.floor(max(ends) / record.interval_tau + 1e-9) + 1, dtype=np.float64) * record.interval_tau
-    shape = (grid.size, samples.size)
-    state = np.full((*shape, core.n_nodes), np.nan, np.float32)
-    power = np.full((*shape, len(core.power_terms)), np.nan, np.float32)
-    residual = np.full(shape, np.nan, np.float32)
-    for column, k in enumerate(record.samples):
-        path = judged[k][1]
-        n_rows = int(np.floor(path.time[-1] / record.interval_tau + 1e-9)) + 1
-        z = torch.as_tensor(np.stack([path.dense(min(t, path.time[-1]))[0] for t in grid[:n_rows]])).to(drive.current)
-        rows = drive.rows(torch.full((n_rows,), k, device=z.device))
-        state[:n_rows, column] = z.cpu().numpy()
-        flow = Flow(core, rows)
-        power[:n_rows, column] = flow(flow.start(z))[:, core.n_nodes :].cpu().numpy()
-        residual[:n_rows, column] = (core.fixed_point_map(z, rows) - z).abs().amax(1).cpu().numpy()
-    if record.sink is not None:
-        record.sink.append(grid * core.tau_s, state, power, residual)
-    no_steps = np.empty(0, np.float64)
-    return Trace(
-        time_s=grid * core.tau_s,
-        sample=samples,
-        state=state,
-        power_W=power,
-        terms=core.power_terms,
-        residual=residual,
-        steps=Steps(
-            row_size=np.zeros(samples.size, np.int64),
-            time_s=no_steps,
-            dt_s=no_steps,
-            error_norm=no_steps,
-            accepted=np.empty(0, bool),
-        ),
-    )
+    for position, (k, end) in enumerate(zip(record.samples, ends, strict=True)):
+        n_rows = int(np.floor(end / record.interval_tau + 1e-9)) + 1
+        for first in range(0, n_rows, BLOCK):
+            times = np.minimum(grid[first : min(first + BLOCK, n_rows)], end)
+            z = torch.as_tensor(np.stack([judged[k][1].dense(t)[0] for t in times.tolist()])).to(drive.current)
+            rows = drive.rows(torch.full((times.size,), k, device=z.device))
+            flow = Flow(core, rows)
+            power = flow(flow.start(z))[:, core.n_nodes :]
+            residual = (core.fixed_point_map(z, rows) - z).abs().amax(1)
+            sink.write(position, first, *(x.cpu().numpy().astype(np.float32) for x in (z, power, residual)))
+    sink.complete(grid * core.tau_s)
+    return memory.trace() if record.sink is None else None
 
 
 def _ledger(core: Core, start: Tensor, outcome: Outcome) -> Ledger | None:

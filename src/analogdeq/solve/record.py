@@ -1,28 +1,23 @@
 """Waveforms on an even time grid, interpolated from the solver's own steps as they are taken."""
 
 from dataclasses import dataclass, field
-from typing import Protocol, final
+from typing import Final, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.errors import InputError
+from analogdeq.solve.sink import Sink, TraceInMemory
 from analogdeq.solve.stepper import Stepper
-from analogdeq.solve.trace import Float32, Float64, Steps, Trace
+from analogdeq.solve.trace import Float32, Float64, StepLog, Trace
 
-
-class Sink(Protocol):
-    """Where blocks of finished rows go while the settle runs, for example a trace file."""
-
-    def append(self, time_s: Float64, state: Float32, power_W: Float32, residual: Float32) -> None:
-        """Take the next rows: (k,), (k, sample, node), (k, sample, term), (k, sample)."""
-        ...
-
-
-BLOCK = 64
-"""Rows handed on at once: a sink that compresses wants whole chunks."""
+BLOCK: Final = 64
+"""Rows a sample hands on at once: a sink that compresses wants whole chunks."""
+STEP_BLOCK: Final = 4096
+"""Attempted steps handed on at once."""
 
 
 @final
@@ -34,7 +29,8 @@ class Record:
         samples: rows of the batch.
         interval_tau: spacing of the time grid; > 0.
         until_tau: keep recording at least this long, also after a sample has settled.
-        sink: gets rows as they are finished; the returned trace holds them too.
+        sink: gets rows as they are finished, and nothing is kept: the settle then returns no trace. None keeps the
+            whole trace in memory and returns it.
     """
 
     samples: tuple[int, ...]
@@ -58,22 +54,29 @@ class Record:
 
 @final
 class Recorder:
-    """Collects the rows of a `Record`.
+    """Computes the rows of a `Record` and hands them on, `BLOCK` rows of a sample at a time.
 
-    Lanes advance at their own pace, so a row is handed on once every running lane has passed it.
+    It holds one block per recorded sample and `STEP_BLOCK` attempts, however long the recording is, however far the
+    samples' clocks are apart, and however long a step is.
     """
 
     def __init__(self, record: Record, core: Core, drive: Drive) -> None:
         self._record, self._core = record, core
         self._samples = torch.tensor(record.samples, device=core.device)
         self._drive = drive.rows(self._samples)
-        n, nodes, terms = len(record.samples), core.n_nodes, len(core.power_terms)
-        self._done: list[tuple[Float64, Float32, Float32, Float32]] = []
-        self._first = 0
-        self._rows = [np.empty((0, n, width), np.float32) for width in (nodes, terms, 1)]
+        n, terms = len(record.samples), core.power_terms
+        memory = TraceInMemory(record.samples, core.n_nodes, terms)
+        self._memory = memory if record.sink is None else None
+        self._sink: Sink = memory if record.sink is None else record.sink
+        self._rows: list[Float32] = [np.empty((n, BLOCK, k), np.float32) for k in (core.n_nodes, len(terms), 1)]
         self._next = np.zeros(n, np.int64)
+        """The first row of each sample that has not been computed."""
+        self._written = np.zeros(n, np.int64)
+        """How many rows of each sample the sink has."""
+        self._n_complete = 0
         self._is_running = np.ones(n, bool)
-        self._steps: list[list[tuple[float, float, float, bool]]] = [[] for _ in record.samples]
+        self._attempts: list[Float64] = []
+        self._n_attempts = 0
 
     @property
     def until_tau(self) -> float:
@@ -92,66 +95,56 @@ class Recorder:
 
     def forget(self, slots: Tensor, z: Tensor) -> None:
         """Lanes were put back to t = 0 and their states z: what was recorded of them is recorded again."""
-        for slot in slots[slots >= 0].tolist():
-            self._next[slot] = 0
-            self._steps[slot].clear()
+        self._next[slots[slots >= 0].cpu().numpy()] = 0
         self.start(slots, z)
 
     def observe(
         self, stepper: Stepper, slots: Tensor, time: Tensor, h: Tensor, ratio: Tensor, accepted: Tensor
     ) -> None:
         """Look at the attempted steps, after `attempt` and before `accept`."""
-        recorded = torch.nonzero(slots >= 0).squeeze(1)
-        table = torch.stack((time, h, ratio, accepted.double()), 1)[recorded].tolist()
-        for slot, (t, dt, error, ok) in zip(slots[recorded].tolist(), table, strict=True):
-            self._steps[slot].append((t, dt, error, bool(ok)))
-        rows = recorded[accepted[recorded]]
-        if rows.numel() == 0:
-            return
-        begin, length = time[rows].cpu().numpy(), h[rows].cpu().numpy()
-        first = self._next[slots[rows].cpu().numpy()]
+        lanes = torch.nonzero(slots >= 0).squeeze(1)
+        columns = (slots.double(), time, h, ratio.double(), accepted.double())
+        table: Float64 = torch.stack(columns, 1)[lanes].cpu().numpy()
+        self._log(table)
+        taken = table[:, 4] > 0
+        lanes, position = lanes[torch.as_tensor(taken, device=lanes.device)], table[taken, 0].astype(np.int64)
+        begin, length = table[taken, 1], table[taken, 2]
         last = np.floor((begin + length) / self._record.interval_tau + 1e-9).astype(np.int64)
-        counts = np.maximum(last - first + 1, 0)
-        if counts.max() == 0:
-            return
-        # As many points for every lane as the fullest has; those past a lane's step are left out again.
-        grid = first[:, None] + np.arange(counts.max())
-        valid = grid < (first + counts)[:, None]
-        theta = (grid * self._record.interval_tau - begin[:, None]) / length[:, None]
-        states = stepper.segment(rows, h).states(torch.as_tensor(theta, device=rows.device))
-        lane = torch.as_tensor(np.nonzero(valid)[0], device=rows.device)
-        self._write(slots[rows[lane]], grid[valid], states[torch.as_tensor(valid, device=rows.device)])
+        # A long step covers many blocks: one of each lane at a time.
+        while (busy := np.flatnonzero(self._next[position] <= last)).size:
+            lanes, position, begin, length, last = lanes[busy], position[busy], begin[busy], length[busy], last[busy]
+            first = self._next[position]
+            end = np.minimum(last, first - first % BLOCK + BLOCK - 1)
+            # As many points for every lane as the fullest has; those past a lane's end are left out again.
+            grid = first[:, None] + np.arange((end - first).max() + 1)
+            valid = grid <= end[:, None]
+            theta = (grid * self._record.interval_tau - begin[:, None]) / length[:, None]
+            states = stepper.segment(lanes, h).states(torch.as_tensor(theta, device=lanes.device))
+            lane = torch.as_tensor(np.nonzero(valid)[0], device=lanes.device)
+            self._write(slots[lanes[lane]], grid[valid], states[torch.as_tensor(valid, device=lanes.device)])
 
     def retire(self, slots: Tensor) -> None:
         """These lanes end here; their later rows stay NaN."""
-        self._is_running[slots[slots >= 0].cpu().numpy()] = False
-        self._flush()
+        ended = slots[slots >= 0].cpu().numpy()
+        self._is_running[ended] = False
+        for position in ended.tolist():
+            self._hand_on(position)
+        self._complete()
 
-    def finish(self) -> Trace:
-        """The whole trace."""
+    def finish(self) -> Trace | None:
+        """Hand on what is left; the whole trace, unless a sink has it."""
         self._is_running[:] = False
-        self._flush()
-        tau = self._core.tau_s
-        times, states, powers, residuals = (np.concatenate(parts) for parts in zip(*self._done, strict=True))
-        flat = np.array([row for rows in self._steps for row in rows], np.float64).reshape(-1, 4)
-        return Trace(
-            time_s=times,
-            sample=np.array(self._record.samples, np.int64),
-            state=states,
-            power_W=powers,
-            terms=self._core.power_terms,
-            residual=residuals,
-            steps=Steps(
-                row_size=np.array([len(rows) for rows in self._steps], np.int64),
-                time_s=flat[:, 0] * tau,
-                dt_s=flat[:, 1] * tau,
-                error_norm=flat[:, 2],
-                accepted=flat[:, 3].astype(bool),
-            ),
-        )
+        for position in range(self._next.size):
+            self._hand_on(position)
+        self._log_steps(self._n_attempts)
+        self._complete()
+        return None if self._memory is None else self._memory.trace()
 
-    def _write(self, slots: Tensor, grid: np.ndarray, z: Tensor) -> None:
-        """Put states z (point, node) and what follows from them into the rows `grid` of the samples `slots`."""
+    def _write(self, slots: Tensor, grid: npt.NDArray[np.int64], z: Tensor) -> None:
+        """Put states z (point, node) and what follows from them into the rows `grid` of the samples `slots`.
+
+        A sample's points lie within one block.
+        """
         if grid.size == 0:
             return
         drive = self._drive.rows(slots)
@@ -159,31 +152,46 @@ class Recorder:
         power = z.new_empty(z.shape[0], len(self._core.power_terms))
         work = z.new_empty(self._core.work_buffers, *z.shape)
         self._core.evaluate(z, drive, torch.empty_like(z), power, work)
-        column = slots.cpu().numpy()
-        missing = int(grid.max()) + 1 - self._first - self._rows[0].shape[0]
-        row = grid - self._first
-        for k, values in enumerate((z, power, residual)):
-            if missing > 0:
-                gap = np.full((missing, *self._rows[k].shape[1:]), np.nan, np.float32)
-                self._rows[k] = np.concatenate((self._rows[k], gap))
-            fresh = row >= 0  # rows already handed on cannot be written again, and would not change
-            self._rows[k][row[fresh], column[fresh]] = values.cpu().numpy()[fresh]
-        np.maximum.at(self._next, column, grid + 1)
-        self._flush()
+        position, row = slots.cpu().numpy(), grid % BLOCK
+        fresh = grid >= self._written[position]  # rows already handed on cannot be written again, and would not change
+        for rows, values in zip(self._rows, (z, power, residual), strict=True):
+            rows[position[fresh], row[fresh]] = values.cpu().numpy()[fresh]
+        np.maximum.at(self._next, position, grid + 1)
+        full = position[fresh & (row == BLOCK - 1)]
+        for k in full.tolist():
+            self._hand_on(k)
+        if full.size:
+            self._complete()
 
-    def _flush(self) -> None:
-        """Hand on the rows that every running lane has passed."""
-        running = self._next[self._is_running]
-        passed = int(running.min()) - self._first if running.size else self._rows[0].shape[0]
-        ready = BLOCK * (passed // BLOCK) if running.size else passed
-        if ready <= 0:
+    def _hand_on(self, position: int) -> None:
+        """Give the sink the rows of one sample that it has not."""
+        first = int(self._written[position])
+        count = int(self._next[position]) - first
+        if count > 0:
+            state, power, residual = (rows[position, :count].copy() for rows in self._rows)
+            self._sink.write(position, first, state, power, residual[:, 0])
+            self._written[position] += count
+
+    def _complete(self) -> None:
+        """Tell the sink the times that every running sample has passed."""
+        running = self._written[self._is_running]
+        n_complete = int(running.min() if running.size else self._written.max())
+        if n_complete > self._n_complete:
+            step_s = self._record.interval_tau * self._core.tau_s
+            self._sink.complete(np.arange(self._n_complete, n_complete, dtype=np.float64) * step_s)
+            self._n_complete = n_complete
+
+    def _log(self, table: Float64) -> None:
+        """Keep attempts (attempt, 5) until there are enough to hand on."""
+        self._attempts.append(table)
+        self._n_attempts += len(table)
+        if self._n_attempts >= STEP_BLOCK:
+            self._log_steps(self._n_attempts - self._n_attempts % STEP_BLOCK)
+
+    def _log_steps(self, count: int) -> None:
+        """Give the sink the oldest `count` attempts."""
+        if count == 0:
             return
-        step_s = self._record.interval_tau * self._core.tau_s
-        times = np.arange(self._first, self._first + ready, dtype=np.float64) * step_s
-        state, power, residual = (rows[:ready] for rows in self._rows)
-        block = (times, state, power, residual[..., 0])
-        self._done.append(block)
-        self._rows = [rows[ready:] for rows in self._rows]
-        self._first += ready
-        if self._record.sink is not None:
-            self._record.sink.append(*block)
+        table = np.concatenate(self._attempts)
+        self._sink.log_steps(StepLog.of_table(table[:count], self._core.tau_s))
+        self._attempts, self._n_attempts = [table[count:].copy()], len(table) - count

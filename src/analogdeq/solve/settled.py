@@ -30,7 +30,7 @@ class Settled:
         rejected: (batch,) int64. Rejected steps.
         power_end_W: (batch, term) float64 [W]. Power of each of the core's terms where the integration stopped: for a
             settled sample, what holding it costs.
-        trace: the waveforms, where recording was asked for.
+        trace: the waveforms, where recording was asked for and no sink took them.
     """
 
     z: Tensor

@@ -14,10 +14,10 @@ from analogdeq.trace import layout
 from analogdeq.trace.header import TraceHeader
 from analogdeq.trace.layout import Field
 
-CHUNK: Final = {"time": layout.BLOCK, "sample": 16, "node": 256, "attempt": 4096}
-"""At most 1 MiB of float32 per chunk of the state, contiguous in time."""
+CHUNK: Final = {"time": layout.BLOCK, "sample": 1, "node": 4096, "attempt": 4096}
+"""At most 1 MiB of float32 per chunk of the state. Samples are written each at its own pace, so none share a chunk."""
 VECTOR_CHUNK: Final = 1024
-"""A vector over samples need not be cut to 16."""
+"""A vector over samples is written at once."""
 
 
 def create_layout(file: h5py.File, header: TraceHeader) -> None:
@@ -58,8 +58,7 @@ def _write_provenance(run: h5py.Group, provenance: dict[str, str]) -> None:
 
 
 def _create_trace(run: h5py.Group, header: TraceHeader) -> None:
-    fields = [layout.TIME, layout.SAMPLE, layout.NODE, layout.STATE, layout.POWER, layout.RESIDUAL]
-    fields += layout.power_fields(header.terms)
+    fields = [layout.SAMPLE, layout.NODE, *layout.waveform_fields(header.terms)]
     group = _create_group(run, "trace", "NXdata", fields, header)
     # No auxiliary_signals: NeXus wants them in the shape of the signal, and viewers refuse the plot otherwise.
     group.attrs["signal"] = "state"
@@ -71,9 +70,9 @@ def _create_trace(run: h5py.Group, header: TraceHeader) -> None:
 
 
 def _create_steps(run: h5py.Group, header: TraceHeader) -> None:
-    fields = [layout.SAMPLE, layout.ATTEMPT, layout.ROW_SIZE, *layout.ATTEMPTS]
+    fields = [layout.SAMPLE, layout.ATTEMPT, *layout.ATTEMPTS]
     group = _create_group(run, "steps", "NXcollection", fields, header)
-    group["row_size"].attrs["sample_dimension"] = "attempt"  # what makes it a CF contiguous ragged array
+    group["sample_index"].attrs["instance_dimension"] = "sample"  # what makes it a CF indexed ragged array
 
 
 def _create_result(run: h5py.Group, header: TraceHeader) -> None:

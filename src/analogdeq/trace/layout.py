@@ -8,14 +8,16 @@ from typing import Final, final
 from analogdeq.solve.verdict import Verdict
 
 FORMAT: Final = "analogdeq-trace"
-FORMAT_VERSION: Final = (1, 0)
+FORMAT_VERSION: Final = (2, 0)
 """A new minor version adds to the file; a new major version changes what is there already."""
+OLDEST_READABLE: Final = 1
+"""The oldest major version the reader knows: it stored the attempted steps sample after sample, with `row_size`."""
 
 UNFINISHED: Final = 255
 """The verdict code of a sample whose settle has not ended; once none is left, the file is finished."""
 
 BLOCK: Final = 64
-"""Time points per chunk; a file is smallest when it is appended to in multiples of this."""
+"""Time points per chunk; a file is smallest when samples are appended to in multiples of this."""
 
 
 @final
@@ -56,8 +58,8 @@ POWER: Final = Field(
 RESIDUAL: Final = Field("residual", "residual", ("time", "sample"), "f4", "1", "max |F(z) - z|")
 UNIT_VOLTAGE: Final = Field("unit_voltage", "unit_voltage_V", (), "f8", "V", "volts per unit of state")
 
-ROW_SIZE: Final = Field("row_size", "row_size", ("sample",), "i8", "1", "attempted steps of each sample")
 ATTEMPTS: Final = (
+    Field("sample_index", "position", ("attempt",), "i8", "1", "whose attempt: position along the axis sample"),
     Field("time", "time_s", ("attempt",), "f8", "s", "where the attempt began"),
     Field("dt", "dt_s", ("attempt",), "f8", "s", "length of the attempt"),
     Field("error_norm", "error_norm", ("attempt",), "f8", "1", "local error over tolerance"),
@@ -78,6 +80,11 @@ RESULTS: Final = (
 )
 BAND: Final = Field("band", "band", (), "f8", "1", "half width of the band around the equilibrium that t_settle is for")
 CODE: Final = Field("code", "verdict_code", ("sample",), "u1", "1", "how the settle ended", VERDICT_FLAGS)
+
+
+def waveform_fields(terms: Iterable[str]) -> tuple[Field, ...]:
+    """Every dataset along the time axis."""
+    return (TIME, STATE, POWER, RESIDUAL, *power_fields(terms))
 
 
 def power_fields(terms: Iterable[str]) -> tuple[Field, ...]:

@@ -1,5 +1,6 @@
 """Read a trace file: finished, left behind by a dead run, or still being written."""
 
+import bisect
 import contextlib
 from collections.abc import Iterator
 from os import PathLike
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analogdeq.errors import TraceError
-from analogdeq.solve.trace import Float32, Float64, Steps, Trace
+from analogdeq.solve.trace import Float32, Float64, StepLog, Steps, Trace
 from analogdeq.trace import layout
 from analogdeq.trace.result import TraceResult
 
@@ -73,9 +74,14 @@ class TraceFile:
         return bool((self._array("result/code") != layout.UNFINISHED).all())
 
     @property
+    def n_times(self) -> int:
+        """Time points that are complete."""
+        return self._n_times
+
+    @property
     def time_s(self) -> Float64:
         """(time,) [s]. The time grid, from 0."""
-        return self._array("trace/time", self._n_times)
+        return self._array("trace/time", slice(self._n_times))
 
     @property
     def sample(self) -> npt.NDArray[np.int64]:
@@ -85,18 +91,18 @@ class TraceFile:
     @property
     def state(self) -> Float32:
         """(time, sample, node) [1]. z."""
-        return self._array("trace/state", self._n_times)
+        return self._array("trace/state", slice(self._n_times))
 
     @property
     def power_W(self) -> Float32:
         """(time, sample) [W]. Drawn from the supply."""
-        return self._array("trace/power", self._n_times)
+        return self._array("trace/power", slice(self._n_times))
 
     @property
     def power_terms_W(self) -> dict[str, Float32]:
         """(time, sample) [W] by term; the terms outside `supply_terms` are parts of those inside."""
         fields = layout.power_fields(self.terms)
-        return {field.key: self._array(f"trace/{field.name}", self._n_times) for field in fields}
+        return {field.key: self._array(f"trace/{field.name}", slice(self._n_times)) for field in fields}
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -111,7 +117,7 @@ class TraceFile:
     @property
     def residual(self) -> Float32:
         """(time, sample) [1]. max |F(z) - z|."""
-        return self._array("trace/residual", self._n_times)
+        return self._array("trace/residual", slice(self._n_times))
 
     @property
     def unit_voltage_V(self) -> float | None:
@@ -126,10 +132,8 @@ class TraceFile:
 
     @property
     def steps(self) -> Steps:
-        """Every attempted step of the recorded samples; none while the file is unfinished."""
-        attempts = {field.key: self._array(f"steps/{field.name}") for field in layout.ATTEMPTS}
-        attempts["accepted"] = attempts["accepted"].astype(np.bool_)
-        return Steps(row_size=self._array("steps/row_size"), **attempts)
+        """Every attempted step of the recorded samples, as far as they are in the file."""
+        return Steps.of_log(self._step_log(), self.sample.size)
 
     @property
     def result(self) -> TraceResult:
@@ -147,18 +151,26 @@ class TraceFile:
             energy_terms_J={field.key: self._array(f"result/{field.name}") for field in terms},
         )
 
-    def to_trace(self) -> Trace:
-        """The waveforms as a settle returns them."""
-        power = self.power_terms_W
-        shape = (self._n_times, self.sample.size, 0)
+    def to_trace(self, start: int = 0, stop: int | None = None, every: int = 1, *, with_steps: bool = True) -> Trace:
+        """The waveforms as a settle returns them, or a part of them that fits in memory.
+
+        Args:
+            start: first time point.
+            stop: the time point to stop before; None for the last complete one.
+            every: n reads every n-th time point.
+            with_steps: read the attempted steps too, all of them.
+        """
+        rows = slice(*slice(start, stop, every).indices(self._n_times))
+        terms = [self._array(f"trace/{field.name}", rows) for field in layout.power_fields(self.terms)]
+        time = self._array("trace/time", rows)
         return Trace(
-            time_s=self.time_s,
+            time_s=time,
             sample=self.sample,
-            state=self.state,
-            power_W=np.stack(list(power.values()), axis=-1) if power else np.zeros(shape, dtype=np.float32),
-            terms=tuple(power),
-            residual=self.residual,
-            steps=self.steps,
+            state=self._array("trace/state", rows),
+            power_W=np.stack(terms, axis=-1) if terms else np.zeros((time.size, self.sample.size, 0), np.float32),
+            terms=self.terms,
+            residual=self._array("trace/residual", rows),
+            steps=self.steps if with_steps else Steps.of_log(StepLog.of_table(np.empty((0, 5)), 1.0), self.sample.size),
         )
 
     def refresh(self) -> None:
@@ -182,14 +194,27 @@ class TraceFile:
         self.close()
 
     def _complete_times(self) -> int:
-        """Time points that every waveform has; a writer may be in the middle of a block."""
+        """Time points that every waveform has: samples may be ahead, and a writer may be in the middle of a block."""
         group = self._run["trace"]
-        return min(len(group[field.name]) for field in (layout.TIME, layout.STATE, layout.POWER, layout.RESIDUAL))
+        time, n_rows = group["time"], min(len(group[field.name]) for field in layout.waveform_fields(()))
+        # The times of rows that are not complete are NaN, and stand at the end.
+        return bisect.bisect_left(range(n_rows), True, key=lambda row: bool(np.isnan(time[row])))
 
-    def _array(self, name: str, rows: int | None = None) -> npt.NDArray:
+    def _step_log(self) -> StepLog:
+        """The attempts in the order in which they are stored."""
+        with self._reading():
+            group = self._run["steps"]
+            n_attempts = min(len(group[field.name]) for field in layout.ATTEMPTS if field.name in group)
+            columns = {f.key: group[f.name][:n_attempts] for f in layout.ATTEMPTS if f.name in group}
+            if "row_size" in group:  # version 1: sample after sample
+                columns["position"] = np.repeat(np.arange(len(group["row_size"])), group["row_size"][()])
+        columns["accepted"] = columns["accepted"].astype(np.bool_)
+        return StepLog(**columns)
+
+    def _array(self, name: str, rows: slice | None = None) -> npt.NDArray:
         with self._reading():
             dataset = self._run[name]
-            return dataset[()] if rows is None else dataset[:rows]
+            return dataset[()] if rows is None else dataset[rows]
 
     def _names(self, name: str, attribute: str) -> tuple[str, ...]:
         with self._reading():
@@ -244,18 +269,18 @@ def _check_format(path: Path, file: h5py.File) -> None:
     kind, version = file.attrs.get("format"), str(file.attrs.get("format_version"))
     if kind != layout.FORMAT:
         raise TraceError(f"{path} is HDF5, but not a trace: its format is {kind!r}, expected {layout.FORMAT!r}")
-    major, known = version.partition(".")[0], layout.FORMAT_VERSION[0]
+    major, known, oldest = version.partition(".")[0], layout.FORMAT_VERSION[0], layout.OLDEST_READABLE
     if not major.isdecimal():
         raise TraceError(f"{path} is damaged: its format_version {version!r} is not a version")
     if int(major) > known:
         raise TraceError(
-            f"{path} was written by a newer analogdeq (trace format {version}; this one reads {known}.x): "
-            "upgrade with pip install --upgrade analogdeq"
+            f"{path} was written by a newer analogdeq (trace format {version}; this one reads "
+            f"{oldest}.x to {known}.x): upgrade with pip install --upgrade analogdeq"
         )
-    if int(major) < known:
+    if int(major) < oldest:
         raise TraceError(
-            f"{path} is too old (trace format {version}; this analogdeq reads {known}.x): repeat the run, "
-            "or read it with the analogdeq named in its creator attribute"
+            f"{path} is too old (trace format {version}; this analogdeq reads "
+            f"{oldest}.x to {known}.x): repeat the run, or read it with the analogdeq named in its creator attribute"
         )
 
 

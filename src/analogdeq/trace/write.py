@@ -25,7 +25,7 @@ def write_trace(
 
     Args:
         path: the finished file; usually ends in ".h5".
-        settled: a settle that recorded waveforms.
+        settled: a settle that recorded waveforms without a sink.
         title: what a viewer shows above the plot.
         scenario_toml: the resolved scenario, as text.
         provenance: names and values, see `analogdeq.trace.provenance`.
@@ -41,7 +41,9 @@ def write_trace(
     """
     trace = settled.trace
     if trace is None:
-        raise InputError("this settle recorded no waveforms; ask settle to record some samples")
+        raise InputError(
+            "this settle recorded no waveforms, or a sink has them; ask settle to record some samples without a sink"
+        )
     header = TraceHeader(
         title=title,
         scenario_toml=scenario_toml,

@@ -13,30 +13,27 @@ import numpy.typing as npt
 
 from analogdeq.errors import InputError, TraceError
 from analogdeq.solve.settled import Settled
-from analogdeq.solve.trace import Steps
+from analogdeq.solve.trace import Float32, StepLog, Steps
 from analogdeq.trace import layout
+from analogdeq.trace.check import check_log, check_shapes, check_steps, check_times, checked_result
 from analogdeq.trace.create import create_layout
 from analogdeq.trace.header import TraceHeader
 from analogdeq.trace.part import PartFile
-from analogdeq.trace.result import TraceResult, result_of
-
-METADATA_BYTES: Final = 256 * 1024
-"""Room for headers and indices beside the numbers; an empty file with every term takes about 60 kB of it."""
-CHUNK_RECORD_BYTES: Final = 256
-"""Room for one chunk's entry in its index, and its checksums."""
+from analogdeq.trace.room import METADATA_BYTES, most_bytes
 
 
 @final
 class TraceWriter:
     """Writes `<path>.part`, and renames it to `path` when `finish` is called.
 
-    Use it as a context manager. Whatever was appended stays readable in the `.part` file if the block is left by an
-    exception, if the process is killed, or if the disk is full; the name says that it is unfinished.
+    Use it as a context manager. Whatever was handed over stays readable in the `.part` file if the block is left by an
+    exception, if the process is killed, or if the disk is full; the name says that it is unfinished. It is a `Sink`: a
+    settle that records into it keeps nothing in memory.
 
     Attributes:
         path: the final name.
         part_path: the name until then.
-        n_times: time points written so far.
+        n_times: time points that are complete.
     """
 
     def __init__(self, path: str | PathLike[str], header: TraceHeader, *, overwrite: bool = False) -> None:
@@ -53,7 +50,10 @@ class TraceWriter:
         self.path: Final = Path(path)
         self.header: Final = header
         self.n_times = 0
+        self._n_rows = np.zeros(header.sample.size, np.int64)
+        self._n_attempts = 0
         self._last_s = -np.inf
+        self._unflushed_bytes = METADATA_BYTES
         self._part = PartFile(self.path, overwrite=overwrite)
         self.part_path: Final = self._part.path
         self._is_open = True
@@ -65,11 +65,62 @@ class TraceWriter:
             raise TraceError(
                 f"cannot write {self.part_path}: {_reason(error)}; free some room and run again"
             ) from error
+        self._datasets = {name: dict(self._file["run"][name].items()) for name in ("trace", "steps", "result")}
+
+    def write(
+        self,
+        position: int,
+        first: int,
+        state: npt.ArrayLike,
+        power_W: npt.ArrayLike,
+        residual: npt.ArrayLike,
+    ) -> None:
+        """Add rows of one sample; a live reader sees them once `complete` has been told their times.
+
+        Args:
+            position: which of the recorded samples.
+            first: the number of rows this sample has already.
+            state: (row, node) [1].
+            power_W: (row, term) [W].
+            residual: (row,) [1].
+
+        Raises:
+            InputError: if a shape or place is wrong; nothing is written then.
+            TraceError: if the disk is full; everything completed before is kept.
+        """
+        waves, power, residuals = (np.asarray(values, dtype=np.float32) for values in (state, power_W, residual))
+        if not 0 <= position < self._n_rows.size or first != self._n_rows[position]:
+            raise InputError(
+                f"row {first} of sample {position} does not come next; the samples have {self._n_rows.tolist()} rows"
+            )
+        check_shapes(self.header, {"row": len(waves) if waves.ndim else -1}, waves, power, residuals)
+        with self._writing("the last block"):
+            self._put(slice(position, position + 1), first, waves[:, None], power[:, None], residuals[:, None])
+
+    def complete(self, time_s: npt.ArrayLike) -> None:
+        """Add the times of the next rows; every sample that reached them must have been written.
+
+        Args:
+            time_s: (row,) [s]. Increasing, and later than all before.
+
+        Raises:
+            InputError: if a time is wrong; nothing is written then.
+            TraceError: if the disk is full; everything completed before is kept.
+        """
+        time = np.asarray(time_s, dtype=np.float64)
+        check_times(time, self._last_s)
+        with self._writing("the last block"):
+            self._extend(self.n_times + len(time))
+            self._reserve([self._datasets["trace"]["time"]], len(time))
+            self._datasets["trace"]["time"][self.n_times : self.n_times + len(time)] = time
+            self._flush()
+        self.n_times += len(time)
+        self._last_s = time[-1] if len(time) else self._last_s
 
     def append(
         self, time_s: npt.ArrayLike, state: npt.ArrayLike, power_W: npt.ArrayLike, residual: npt.ArrayLike
     ) -> None:
-        """Add time points; a live reader sees them when this returns.
+        """Add time points of all samples at once; a live reader sees them when this returns.
 
         A chunk that is written in several goes leaves its earlier copies in the file, so that readers are never
         disturbed: append multiples of `layout.BLOCK` points where size matters.
@@ -86,35 +137,52 @@ class TraceWriter:
         """
         time = np.asarray(time_s, dtype=np.float64)
         waves, power, residuals = (np.asarray(values, dtype=np.float32) for values in (state, power_W, residual))
-        self._check_block(time, waves, power, residuals)
-        terms = layout.power_fields(self.header.terms)
-        columns: dict[str, npt.NDArray] = {
-            "state": waves,
-            "residual": residuals,
-            "power": self._supply_power(power),
-            **{field.name: power[..., position] for position, field in enumerate(terms)},
-            "time": time,  # last: a point whose time can be read is complete
-        }
+        check_times(time, self._last_s)
+        check_shapes(self.header, {"time": time.size, "sample": self.header.sample.size}, waves, power, residuals)
+        if (self._n_rows != self.n_times).any():
+            raise InputError(f"rows of single samples were written; {self.n_times} of them are complete so far")
         with self._writing("the last block"):
-            self._extend("trace", columns, self.n_times)
-        self.n_times += len(time)
-        self._last_s = time[-1] if len(time) else self._last_s
+            self._put(slice(None), self.n_times, waves, power, residuals)
+        self.complete(time)
 
-    def finish(self, settled: Settled, steps: Steps) -> None:
+    def log_steps(self, log: StepLog) -> None:
+        """Add attempted steps, in the order in which they were made; a live reader sees them when this returns.
+
+        Raises:
+            InputError: if an attempt is of no recorded sample; nothing is written then.
+            TraceError: if the disk is full; everything handed over before is kept.
+        """
+        check_log(self.header, log)
+        start, stop = self._n_attempts, self._n_attempts + log.position.size
+        columns = {field.name: getattr(log, field.key).astype(field.dtype) for field in layout.ATTEMPTS}
+        columns["attempt"] = np.arange(start, stop)
+        datasets = self._datasets["steps"]
+        with self._writing("the last attempted steps"):
+            self._reserve([datasets[name] for name in columns], stop - start)
+            for name, values in columns.items():
+                datasets[name].resize(stop, axis=0)
+                datasets[name][start:] = values
+            self._flush()
+        self._n_attempts = stop
+
+    def finish(self, settled: Settled, steps: Steps | None = None) -> None:
         """Add how the recorded samples ended, close the file and give it its final name.
 
         Args:
             settled: the whole batch; the rows `header.sample` are stored.
-            steps: every attempted step of the recorded samples.
+            steps: every attempted step of the recorded samples, unless they were logged.
 
         Raises:
             InputError: if `settled` or `steps` do not fit what was recorded.
             TraceError: if the disk is full; the waveforms are kept in the `.part` file.
         """
-        result = self._checked_result(settled, steps)
-        with self._writing("the steps and results"):
-            self._extend("steps", {"attempt": np.arange(steps.time_s.size), **_attempts(steps)}, 0)
-            self._fill("steps", {"row_size": steps.row_size})
+        result = checked_result(self.header, settled)
+        if steps is not None:
+            if self._n_attempts:
+                raise InputError(f"{self._n_attempts} attempted steps were logged already; finish without `steps`")
+            check_steps(self.header, steps)
+            self.log_steps(steps.log())
+        with self._writing("the results"):
             self._fill("result", {field.name: getattr(result, field.key) for field in layout.RESULTS})
             energy = layout.energy_fields(self.header.energy_terms)
             self._fill("result", {field.name: result.energy_terms_J[field.key] for field in energy})
@@ -154,57 +222,34 @@ class TraceWriter:
         self._part.trim(file.id.get_filesize())
         return file
 
-    def _check_block(self, time: np.ndarray, state: np.ndarray, power: np.ndarray, residual: np.ndarray) -> None:
-        header, rows = self.header, len(time) if time.ndim else -1
-        samples = header.sample.size
-        for name, values, shape, axes in (
-            ("time_s", time, (rows,), "(time,)"),
-            ("state", state, (rows, samples, header.n_nodes), "(time, sample, node)"),
-            ("power_W", power, (rows, samples, len(header.terms)), "(time, sample, term)"),
-            ("residual", residual, (rows, samples), "(time, sample)"),
-        ):
-            if values.shape != shape:
-                raise InputError(f"{name} has shape {values.shape}; expected {shape} = {axes}")
-        if not (np.isfinite(time).all() and (np.diff(time, prepend=self._last_s) > 0).all()):
-            raise InputError(
-                f"time_s must be finite, increasing and later than {self._last_s:g} s, the last time written"
-            )
-
-    def _checked_result(self, settled: Settled, steps: Steps) -> TraceResult:
-        header, batch = self.header, len(settled.z)
-        if header.sample.max() >= batch or header.sample.min() < 0:
-            raise InputError(f"sample {header.sample.max()} was recorded, but only {batch} samples were settled")
-        if settled.z.shape[1:] != (header.n_nodes,):
-            raise InputError(
-                f"z has shape {tuple(settled.z.shape)}; expected ({batch}, {header.n_nodes}) = (batch, node)"
-            )
-        if steps.row_size.shape != header.sample.shape or steps.row_size.sum() != steps.time_s.size:
-            raise InputError(
-                f"steps.row_size must count the attempts of each of the {header.sample.size} recorded samples, "
-                f"{steps.time_s.size} in all; it is {steps.row_size.tolist()}"
-            )
-        result = result_of(settled, header.sample)
-        if tuple(result.energy_terms_J) != header.energy_terms:
-            raise InputError(f"the ledger has {list(result.energy_terms_J)}; the file has {list(header.energy_terms)}")
-        return result
-
-    def _supply_power(self, power: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _put(self, samples: slice, first: int, state: Float32, power: Float32, residual: Float32) -> None:
+        """Write rows of some samples, without flushing."""
+        terms = layout.power_fields(self.header.terms)
         drawn = [term in self.header.supply_terms for term in self.header.terms]
-        return power[..., drawn].sum(axis=-1)
-
-    def _extend(self, group: str, columns: dict[str, npt.NDArray], start: int) -> None:
-        """Write columns that begin at row `start`, and flush them."""
-        datasets = {name: self._file["run"][group][name] for name in columns}
-        self._part.reserve(*self._room(datasets.values(), max(map(len, columns.values()))))
+        columns: dict[str, Float32] = {
+            "state": state,
+            "residual": residual,
+            "power": power[..., drawn].sum(axis=-1),
+            **{field.name: power[..., k] for k, field in enumerate(terms)},
+        }
+        stop = first + len(state)
+        self._extend(stop)
+        datasets = self._datasets["trace"]
+        self._reserve([datasets[name] for name in columns], len(state), state.shape[1])
         for name, values in columns.items():
-            datasets[name].resize(start + len(values), axis=0)
-            datasets[name][start:] = values
-        self._flush()
+            datasets[name][first:stop, samples] = values
+        self._n_rows[samples] = stop
+
+    def _extend(self, n_rows: int) -> None:
+        """Make the time axis of every waveform this long; what is not written yet reads as NaN."""
+        if n_rows > len(self._datasets["trace"]["time"]):
+            for field in layout.waveform_fields(self.header.terms):
+                self._datasets["trace"][field.name].resize(n_rows, axis=0)
 
     def _fill(self, group: str, columns: dict[str, npt.NDArray]) -> None:
         """Write columns whose length was known from the start, and flush them."""
-        datasets = {name: self._file["run"][group][name] for name in columns}
-        self._part.reserve(*self._room(datasets.values(), self.header.sample.size))
+        datasets = {name: self._datasets[group][name] for name in columns}
+        self._reserve(datasets.values(), self.header.sample.size)
         for name, values in columns.items():
             datasets[name][...] = values
         self._flush()
@@ -212,10 +257,12 @@ class TraceWriter:
     def _flush(self) -> None:
         self._file.flush()
         self._part.trim(self._file.id.get_filesize())
+        self._unflushed_bytes = METADATA_BYTES
 
-    def _room(self, datasets: Iterable[h5py.Dataset], rows: int) -> tuple[int, int]:
-        """Where the file ends, and the most that `rows` rows of each dataset can add, even if nothing compresses."""
-        return self._file.id.get_filesize(), METADATA_BYTES + sum(_most_bytes(dataset, rows) for dataset in datasets)
+    def _reserve(self, datasets: Iterable[h5py.Dataset], rows: int, samples: int | None = None) -> None:
+        """Make sure of the most that `rows` rows of each dataset can add, beside what is not flushed yet."""
+        self._unflushed_bytes += sum(most_bytes(dataset, rows, samples) for dataset in datasets)
+        self._part.reserve(self._file.id.get_filesize(), self._unflushed_bytes)
 
     @contextlib.contextmanager
     def _writing(self, what: str) -> Iterator[None]:
@@ -234,18 +281,6 @@ class TraceWriter:
         return (
             f"{self.n_times} time points up to {self._last_s:.6g} s are kept in {self.part_path}; open_trace reads them"
         )
-
-
-def _attempts(steps: Steps) -> dict[str, npt.NDArray]:
-    return {field.name: getattr(steps, field.key).astype(field.dtype) for field in layout.ATTEMPTS}
-
-
-def _most_bytes(dataset: h5py.Dataset, rows: int) -> int:
-    """An upper bound: `rows` rows touch one more chunk than they fill at each end, and edge chunks are whole."""
-    chunks = rows // dataset.chunks[0] + 2
-    for length, chunk in zip(dataset.shape[1:], dataset.chunks[1:], strict=True):
-        chunks *= -(-length // chunk)
-    return chunks * (int(np.prod(dataset.chunks)) * dataset.dtype.itemsize + CHUNK_RECORD_BYTES)
 
 
 def _reason(error: BaseException) -> str:
