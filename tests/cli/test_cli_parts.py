@@ -238,7 +238,7 @@ def test_the_schema_is_a_json_schema(cli: Command) -> None:
 
 def test_the_benchmark_prints_a_table_or_json(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda name: None)
-    words = ("bench", "settle", "--nodes", 8, "--batch", 2, "--repeat", 1, "--threads", 1)
+    words = ("bench", "settle", "--nodes", 8, "--batch", 2, "--repeat", 1, "--threads", 1, "--no-conv")
     answer = cli(*words, "--json")
     assert answer.code == 0
     assert {row["solver"] for row in answer.json["rows"]} >= {"analogdeq tsit5", "analogdeq bosh3"}
@@ -252,6 +252,27 @@ def test_a_benchmark_of_nothing_is_bad_usage(cli: Command, words: list[str]) -> 
     answer = cli("bench", "settle", *words)
     assert answer.code == 2
     assert words[0] in answer.err
+
+
+def test_a_benchmark_on_a_device_that_is_not_there_is_bad_usage(cli: Command) -> None:
+    for name in ("settle", "growth"):
+        answer = cli("bench", name, "--device", "cuda:99")
+        assert answer.code == 2
+        assert answer.err.startswith("error: device 'cuda:99'")
+        assert cli("bench", name, "--device", "abacus").code == 2
+
+
+def test_the_growth_benchmark_writes_a_csv_a_table_and_a_picture(cli: Command, tmp_path: Path) -> None:
+    words = (
+        "bench", "growth", "--out", tmp_path / "new" / "growth", "--max-nodes", 8, "--max-batch", 2, "--max-spread", 2,
+        "--min-gap", 0.4, "--points", 2, "--repeat", 1, "--threads", 1,
+    )  # fmt: skip
+    answer = cli(*words, "--json")
+    assert answer.code == 0
+    assert {Path(name).name for name in answer.json["files"]} == {"growth.csv", "growth.md", "growth.png"}
+    assert all(Path(name).stat().st_size > 300 for name in answer.json["files"])
+    assert len(answer.json["points"]) == len((tmp_path / "new" / "growth" / "growth.csv").read_text().splitlines()) - 1
+    assert "gap = 0.4: " in answer.err
 
 
 @pytest.mark.parametrize("words", [["scenario", "schema"], ["devices", "list"], ["scenario", "list"]])

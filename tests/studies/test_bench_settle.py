@@ -1,17 +1,21 @@
 """The benchmark: the same work for everyone, an error against an independent root, and words for who is missing."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from analogdeq.cores.rc import RCCore
+from analogdeq.errors import InputError
 from analogdeq.solve.settle import settle
+from analogdeq.studies import bench_settle as bench_settle_module
 from analogdeq.studies import peers
-from analogdeq.studies.bench_settle import BenchSpec, bench_settle, exact_rest, format_bench, random_core
+from analogdeq.studies.bench_settle import BenchSpec, bench_settle, exact_rest, random_core
+from analogdeq.studies.bench_table import format_bench
 
-TINY = BenchSpec(nodes=16, batch=4, repeat=1, threads=1)
+TINY = BenchSpec(nodes=16, batch=4, repeat=1, threads=1, conv=None)
 HEAVY = ("diffrax", "torchode")
 """Peers that compile for seconds, or that leave threads behind."""
 
@@ -32,7 +36,15 @@ def test_a_tiny_benchmark_gives_finite_rows_of_accurate_solvers() -> None:
         assert row["worst_error"] < 2e-3
     assert result["one_evaluation_s"] > 0
     assert result["spec"]["nodes"] == 16
-    assert result["not_installed"] == ["torchode tsit5", "diffrax tsit5, fixed horizon"]
+    assert result["one_product_s"] > 0
+    for row in result["rows"]:
+        assert row["over_products"] == pytest.approx(
+            row["over_floor"] * result["one_evaluation_s"] / result["one_product_s"], rel=1e-9
+        )
+        assert ("buffers" in row) == row["solver"].startswith("analogdeq")
+    assert result["skipped"] == [
+        "torchode tsit5: not installed, skipped", "diffrax tsit5, fixed horizon: not installed, skipped"
+    ]  # fmt: skip
 
 
 def test_peers_that_are_not_installed_are_skipped_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +64,7 @@ def test_the_table_has_a_line_per_solver_and_says_what_was_done() -> None:
     for row in result["rows"]:
         (line,) = [line for line in lines if line.startswith(row["solver"])]
         assert f"{row['over_floor']:.2f}" in line
-    assert any("float64 root finder" in line for line in lines)
+    assert "z* from a float64 root finder" in " ".join(lines)
     assert max(map(len, lines)) <= 150
 
 
@@ -60,7 +72,7 @@ def test_the_table_has_a_line_per_solver_and_says_what_was_done() -> None:
 @pytest.mark.usefixtures("without_heavy_peers")
 def test_the_number_of_threads_is_given_back(threads: int) -> None:
     before = torch.get_num_threads()
-    bench_settle(BenchSpec(nodes=4, batch=2, repeat=1, threads=threads))
+    bench_settle(BenchSpec(nodes=4, batch=2, repeat=1, threads=threads, conv=None))
     assert torch.get_num_threads() == before
 
 
@@ -102,3 +114,39 @@ def test_a_peer_integrates_the_same_equation(peer: peers.Peer) -> None:
     run = peer.prepare(core, u, 60.0, 1e-6)
     assert run.evaluations > 10
     np.testing.assert_allclose(run.solve(), settle(core, u).z.numpy(), atol=1e-3)
+
+
+@pytest.mark.usefixtures("without_heavy_peers")
+def test_a_peer_that_cannot_run_on_the_device_is_skipped_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tuple(replace(peer, devices=("cuda",)) for peer in peers.PEERS if peer.package == "torchdiffeq")
+    monkeypatch.setattr(bench_settle_module, "PEERS", elsewhere)
+    result = bench_settle(TINY)
+    assert len(result["rows"]) == 2
+    assert result["skipped"] == ["torchdiffeq dopri5: not set up for cpu, skipped"]
+
+
+def test_only_the_first_samples_are_checked_against_the_root_finder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    monkeypatch.setattr(bench_settle_module, "CHECKED", 1)
+    asked: list[int] = []
+
+    def counted(core: RCCore, u: torch.Tensor) -> np.ndarray:
+        asked.append(len(u))
+        return exact_rest(core, u)
+
+    monkeypatch.setattr(bench_settle_module, "exact_rest", counted)
+    assert bench_settle(TINY)["rows"][0]["worst_error"] < 1e-3
+    assert asked == [1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(InputError, match=r"'cuda': torch .* finds no CUDA device here; use --device cpu"):
+        bench_settle(replace(TINY, device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the CUDA path is not run")
+def test_the_benchmark_runs_on_cuda() -> None:
+    result = bench_settle(BenchSpec(nodes=64, batch=256, repeat=1, device="cuda", conv=(2, 4, 4)))
+    assert all(row["worst_error"] < 2e-3 for row in result["rows"])
+    assert "cuda" in format_bench(result)

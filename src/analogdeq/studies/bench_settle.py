@@ -1,12 +1,6 @@
 """How fast a settle is, beside its peers and beside the work that cannot be avoided, all in one run."""
 
-import platform
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any, final
 
 import numpy as np
@@ -16,13 +10,20 @@ from torch import Tensor
 
 from analogdeq.cores.rc import RCCore
 from analogdeq.solve.settle import settle
+from analogdeq.studies.bench_conv import bench_conv
 from analogdeq.studies.peers import PEERS, PeerRun
+from analogdeq.studies.storage import peak_buffers
+from analogdeq.studies.timing import circumstances, device_named, threads, timed
 
 RTOL = 1e-4
 """Of the peers, relative to |z|."""
 NATIVE_RTOL = 1e-3
 """Of the native steppers, relative to the remaining motion: the default of `settle`."""
 BAND = 1e-3
+
+
+CHECKED = 128
+"""Samples whose exact equilibria are found: a float64 root of each takes longer than all of the rest."""
 
 
 @final
@@ -38,6 +39,8 @@ class BenchSpec:
         repeat: timed runs of each solver, after one that is not timed.
         threads: of the processor.
         seed: of the core and the inputs.
+        device: "cpu" or "cuda".
+        conv: channels, height and width of the convolutional core; None leaves it out.
     """
 
     nodes: int = 256
@@ -47,10 +50,12 @@ class BenchSpec:
     repeat: int = 5
     threads: int = 2
     seed: int = 0
+    device: str = "cpu"
+    conv: tuple[int, int, int] | None = (16, 8, 8)
 
 
 def random_core(spec: BenchSpec) -> tuple[RCCore, Tensor]:
-    """The core and its inputs (batch, node): the same for the same specification."""
+    """The core and its inputs (batch, node): the same for the same specification, on every device."""
     generator = torch.Generator().manual_seed(spec.seed)
     n = spec.nodes
 
@@ -60,14 +65,16 @@ def random_core(spec: BenchSpec) -> tuple[RCCore, Tensor]:
     W = normal(n, n)
     W *= spec.radius / torch.linalg.eigvals(W).abs().max()
     tau = torch.exp(spec.spread * normal(n)) * 1e-8
-    core = RCCore(W.float(), (normal(n, n) / n**0.5).float(), (0.1 * normal(n)).float(), tau_s=tau)
-    return core, normal(spec.batch, n).float()
+    device = torch.device(spec.device)
+    U, b = (normal(n, n) / n**0.5).float().to(device), (0.1 * normal(n)).float().to(device)
+    core = RCCore(W.float().to(device), U, b, tau_s=tau.to(device))
+    return core, normal(spec.batch, n).float().to(device)
 
 
 def exact_rest(core: RCCore, u: Tensor) -> np.ndarray:
     """(batch, node) float64 equilibria by MINPACK's hybrid Powell method, independent of this package's solvers."""
-    W, U, b = (p.detach().double().numpy() for p in (core.W, core.U, core.b))
-    drive = u.double().numpy() @ U.T + b
+    W, U, b = (p.detach().double().cpu().numpy() for p in (core.W, core.U, core.b))
+    drive = u.double().cpu().numpy() @ U.T + b
     n = W.shape[0]
 
     def residual(z: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -76,110 +83,102 @@ def exact_rest(core: RCCore, u: Tensor) -> np.ndarray:
     def jacobian(z: np.ndarray, c: np.ndarray) -> np.ndarray:
         return np.eye(n) - (1 - np.tanh(W @ z + c) ** 2)[:, None] * W
 
-    start = settle(core, u).z.double().numpy()
+    start = settle(core, u).z.double().cpu().numpy()
     return np.stack(
         [root(residual, z, args=(c,), jac=jacobian, tol=1e-12).x for z, c in zip(start, drive, strict=True)]
     )
 
 
 def bench_settle(spec: BenchSpec) -> dict[str, Any]:
-    """Time every solver that is installed; see `format_bench` for what the columns mean."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(spec.threads)
-    try:
+    """Time every solver that is installed; see `format_bench` for what the columns mean.
+
+    Raises:
+        InputError: if the device is not there.
+    """
+    device = device_named(spec.device)
+    with threads(spec.threads):
+        about = circumstances(device)
         core, u = random_core(spec)
-        rest = exact_rest(core, u)
-        floor_s = _one_evaluation_s(core, u)
-        rows = [_native(core, u, rest, floor_s, spec, method) for method in ("tsit5", "bosh3")]
+        rest = exact_rest(core, u[:CHECKED])
+        floors = _Floors(*_floors_s(core, u))
+        rows = [_native(core, u, rest, floors, spec, method) for method in ("tsit5", "bosh3")]
         horizon = max(row["interval_tau"] for row in rows)
         missing = []
         for peer in PEERS:
-            if peer.is_installed():
-                rows.append(_peer(peer.prepare(core, u, horizon, RTOL), peer.name, rest, floor_s, horizon, spec))
+            if not peer.is_installed():
+                missing.append(f"{peer.name}: not installed, skipped")
+            elif device.type not in peer.devices:
+                missing.append(f"{peer.name}: not set up for {device.type}, skipped")
             else:
-                missing.append(peer.name)
-    finally:
-        torch.set_num_threads(before)
+                run = peer.prepare(core, u, horizon, RTOL)
+                rows.append(_peer(run, peer.name, rest, floors, horizon, spec))
+        conv = [] if spec.conv is None else bench_conv(spec.conv, spec.batch, spec.seed, spec.repeat, device)
     return {
         "spec": asdict(spec),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {spec.threads} threads",
-        "torch": metadata.version("torch"),
-        "one_evaluation_s": floor_s,
+        **about,
+        "one_evaluation_s": floors.evaluation_s,
+        "one_product_s": floors.product_s,
         "rows": rows,
-        "not_installed": missing,
+        "conv": conv,
+        "skipped": missing,
     }
 
 
-def format_bench(result: dict[str, Any]) -> str:
-    """The result as a table with its assumptions beneath."""
-    spec = result["spec"]
-    lines = [
-        f"N = {spec['nodes']}, B = {spec['batch']}, spectral radius {spec['radius']}, tau spread {spec['spread']} "
-        f"(log-normal), float32, {result['machine']}, torch {result['torch']}, {result['date']}",
-        f"one evaluation of the derivative: {1e6 * result['one_evaluation_s']:.0f} us",
-        "",
-        f"{'solver':28s} {'ms':>9s} {'min':>9s} {'evaluations':>12s} {'x floor':>8s} {'worst error':>12s} {'tau':>7s}",
-    ]
-    lines += [
-        f"{row['solver']:28s} {row['ms']:9.2f} {row['ms_min']:9.2f} {row['evaluations']:12.1f} "
-        f"{row['over_floor']:8.2f} {row['worst_error']:12.1e} {row['interval_tau']:7.1f}"
-        for row in result["rows"]
-    ]
-    lines += ["", *(f"{name}: not installed, skipped" for name in result["not_installed"])]
-    lines += [
-        "ms: median of the timed runs. x floor: time over (evaluations x one evaluation of the whole batch).",
-        "worst error: max |z - z*| over nodes and samples, z* from a float64 root finder. Peers integrate to the tau",
-        "shown, where the slowest native sample stopped; they report no settling time and no verdict.",
-        f"tolerance: rtol {RTOL:g} relative to |z| for the peers; native steppers {NATIVE_RTOL:g} relative to the",
-        "remaining motion (their default): a measure of |z - z*|, so the tighter once a sample nearly rests.",
-    ]
-    return "\n".join(lines)
+@final
+@dataclass(frozen=True)
+class _Floors:
+    """What cannot be avoided, for the whole batch, into buffers that exist already.
+
+    Attributes:
+        evaluation_s: [s]. One evaluation of the derivative.
+        product_s: [s]. The product W z in it.
+    """
+
+    evaluation_s: float
+    product_s: float
 
 
-def _native(core: RCCore, u: Tensor, rest: np.ndarray, floor_s: float, spec: BenchSpec, method: str) -> dict[str, Any]:
-    median_s, least_s = _time(lambda: settle(core, u, method=method, rtol=NATIVE_RTOL, band=BAND), spec.repeat)
+def _native(core: RCCore, u: Tensor, rest: np.ndarray, floors: _Floors, spec: BenchSpec, method: str) -> dict[str, Any]:
+    times = timed(lambda: settle(core, u, method=method, rtol=NATIVE_RTOL, band=BAND), spec.repeat, core.device)
     out = settle(core, u, method=method, rtol=NATIVE_RTOL, band=BAND)
     evaluations = float(out.evaluations.double().mean())
-    error = float(np.abs(out.z.double().numpy() - rest).max())
+    error = _worst(out.z.double().cpu().numpy(), rest)
     interval = float(out.t_end_s.max()) / core.tau_s
-    return _row(f"analogdeq {method}", median_s, least_s, evaluations, floor_s, error, interval)
+    row = _row(f"analogdeq {method}", times, evaluations, floors, error, interval)
+    return row | {"buffers": peak_buffers(core, u, method)[0]}
 
 
-def _peer(run: PeerRun, name: str, rest: np.ndarray, floor_s: float, horizon: float, spec: BenchSpec) -> dict[str, Any]:
-    median_s, least_s = _time(lambda: run.solve(), spec.repeat)
-    z = run.solve()
-    return _row(name, median_s, least_s, run.evaluations, floor_s, float(np.abs(z - rest).max()), horizon)
+def _peer(
+    run: PeerRun, name: str, rest: np.ndarray, floors: _Floors, horizon: float, spec: BenchSpec
+) -> dict[str, Any]:
+    times = timed(run.solve, spec.repeat, torch.device(spec.device))
+    return _row(name, times, run.evaluations, floors, _worst(run.solve(), rest), horizon)
+
+
+def _worst(z: np.ndarray, rest: np.ndarray) -> float:
+    return float(np.abs(z[: len(rest)] - rest).max())
 
 
 def _row(
-    name: str, median_s: float, least_s: float, evaluations: float, floor_s: float, error: float, interval: float
+    name: str, times: tuple[float, float], evaluations: float, floors: _Floors, error: float, interval: float
 ) -> dict[str, Any]:
+    median_s, least_s = times
     return {
         "solver": name,
         "ms": 1e3 * median_s,
         "ms_min": 1e3 * least_s,
         "evaluations": evaluations,
-        "over_floor": median_s / (evaluations * floor_s),
+        "over_floor": median_s / (evaluations * floors.evaluation_s),
+        "over_products": median_s / (evaluations * floors.product_s),
         "worst_error": error,
         "interval_tau": interval,
     }
 
 
-def _one_evaluation_s(core: RCCore, u: Tensor) -> float:
-    """Seconds of one evaluation of the derivative for the whole batch, into buffers that exist already."""
+def _floors_s(core: RCCore, u: Tensor) -> tuple[float, float]:
+    """Seconds of one evaluation of the derivative, and of the product in it."""
     drive = core.drive(u)
-    z = torch.zeros_like(drive.current)
+    z, W_t = torch.zeros_like(drive.current), core.W.detach().T
     dz, power, work = torch.empty_like(z), z.new_empty(z.shape[0], 0), z.new_empty(0)
-    return _time(lambda: core.evaluate(z, drive, dz, power, work), 200)[0]
-
-
-def _time(work: Callable[[], Any], repeat: int) -> tuple[float, float]:
-    """Median and least seconds of `repeat` runs after one untimed."""
-    work()
-    seconds = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), min(seconds)
+    evaluation_s = timed(lambda: core.evaluate(z, drive, dz, power, work), 200, core.device)[0]
+    return evaluation_s, timed(lambda: torch.mm(z, W_t, out=dz), 200, core.device)[0]

@@ -37,11 +37,13 @@ class Peer:
         name: as the table shows it.
         package: what must be importable.
         prepare: (core, u, horizon in tau, rtol) -> a run.
+        devices: where `prepare` can put it.
     """
 
     name: str
     package: str
     prepare: Callable[[RCCore, Tensor, float, float], PeerRun]
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def is_installed(self) -> bool:
         """Whether its package can be found."""
@@ -50,7 +52,7 @@ class Peer:
 
 def _derivative(core: RCCore, current: Tensor) -> Callable[[Tensor], Tensor]:
     """dz/ds as a user of those libraries would write it."""
-    rate = core.rate if core.rate is not None else torch.ones(core.n_nodes)
+    rate = core.rate if core.rate is not None else torch.ones(core.n_nodes, device=core.device)
     W_t = core.W.detach().T
     return lambda z: rate * (torch.tanh(torch.addmm(current, z, W_t)) - z)
 
@@ -66,12 +68,12 @@ def _torchdiffeq(core: RCCore, u: Tensor, horizon: float, rtol: float) -> PeerRu
         count[0] += 1
         return f(z)
 
-    times = torch.tensor([0.0, horizon])
+    times = torch.tensor([0.0, horizon], device=core.device)
     z0 = torch.zeros_like(current)
 
     def solve() -> np.ndarray:
         with torch.no_grad():
-            z: np.ndarray = odeint(counted, z0, times, rtol=rtol, atol=ATOL, method="dopri5")[-1].double().numpy()
+            z: np.ndarray = odeint(counted, z0, times, rtol=rtol, atol=ATOL, method="dopri5")[-1].double().cpu().numpy()
         return z
 
     solve()
@@ -94,12 +96,13 @@ def _torchode(core: RCCore, u: Tensor, horizon: float, rtol: float) -> PeerRun:
     controller = torchode.IntegralController(atol=ATOL, rtol=rtol, term=term)
     solver = torchode.AutoDiffAdjoint(torchode.Tsit5(term=term), controller)
     problem = torchode.InitialValueProblem(
-        y0=torch.zeros_like(current), t_eval=torch.tensor([[0.0, horizon]]).expand(current.shape[0], 2)
+        y0=torch.zeros_like(current),
+        t_eval=torch.tensor([[0.0, horizon]], device=core.device).expand(current.shape[0], 2),
     )
 
     def solve() -> np.ndarray:
         with torch.no_grad():
-            z: np.ndarray = solver.solve(problem).ys[:, -1].double().numpy()
+            z: np.ndarray = solver.solve(problem).ys[:, -1].double().cpu().numpy()
         return z
 
     solve()
@@ -140,5 +143,5 @@ def _diffrax(core: RCCore, u: Tensor, horizon: float, rtol: float) -> PeerRun:
 PEERS = (
     Peer("torchdiffeq dopri5", "torchdiffeq", _torchdiffeq),
     Peer("torchode tsit5", "torchode", _torchode),
-    Peer("diffrax tsit5, fixed horizon", "diffrax", _diffrax),
+    Peer("diffrax tsit5, fixed horizon", "diffrax", _diffrax, ("cpu",)),
 )
