@@ -1,6 +1,7 @@
 """The steps of a run: each leaves its files, and none trusts what another left."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from small_runs import SILENT, SMALL, Silence, make_run, small_scenario
 
 from analogdeq.build import build_chip, build_settle_options
 from analogdeq.errors import CheckpointError, DataError, InputError, ScenarioError
+from analogdeq.runs import report as run_report
 from analogdeq.runs import workflow
 from analogdeq.runs.assumptions import assumptions_of
 from analogdeq.runs.directory import RunDirectory
@@ -133,6 +135,18 @@ def test_waveforms_recorded_with_the_evaluation_are_in_the_report(copy: Path) ->
     progress = Silence()
     assert "waveforms.png" in report(copy, progress)
     assert progress.calls[-1][3] == ""
+
+
+def test_a_trace_too_long_to_read_at_once_is_thinned_and_the_page_says_so(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(copy)
+    assert "recorded points is shown here" not in (copy / "report.html").read_text()
+    with open_trace(copy / "trace.h5") as trace:
+        n_states = trace.state.size
+    monkeypatch.setattr(run_report, "MOST_STATES", n_states // 3)
+    assert "waveforms.png" in report(copy)
+    assert re.search(r"one in [34] recorded points is shown here", (copy / "report.html").read_text())
 
 
 def test_a_report_can_be_written_from_the_files_alone(copy: Path) -> None:

@@ -103,7 +103,16 @@ def test_too_few_points_make_no_law_and_two_make_one_without_an_error() -> None:
 
 def points_of(axis: str, spec: GrowthSpec, cost) -> list[GrowthPoint]:
     return [
-        GrowthPoint(axis=axis, value=v, time_s=cost(v), time_min_s=cost(v), runs=1, evaluations=9, certificate_s=0)
+        GrowthPoint(
+            axis=axis,
+            value=v,
+            time_s=cost(v),
+            time_min_s=cost(v),
+            cpu_s=cost(v),
+            runs=1,
+            evaluations=9,
+            certificate_s=0,
+        )
         for v in spec.ladder(axis)
     ]
 
@@ -148,7 +157,9 @@ def test_a_rung_that_would_take_too_long_is_skipped_with_a_word(monkeypatch: pyt
     def slow(axis: str, value: float, *_: object) -> GrowthPoint:
         asked.append((axis, value))
         cost = value if axis != "gap" else 1 / value
-        return GrowthPoint(axis=axis, value=value, time_s=cost, time_min_s=cost, runs=1, evaluations=1, certificate_s=0)
+        return GrowthPoint(
+            axis=axis, value=value, time_s=cost, time_min_s=cost, cpu_s=cost, runs=1, evaluations=1, certificate_s=0
+        )
 
     monkeypatch.setattr(module, "_measure", slow)
     growth = bench_growth(replace(TINY, max_batch=64, points=7, seconds_per_point=9))
@@ -171,6 +182,7 @@ def test_the_csv_has_every_rung_with_all_it_was_measured_at(tiny: Growth) -> Non
         fixed = {"nodes": 12, "batch": 3, "tau_spread": 1.0, "gap": 0.3} | {row["axis"]: float(row["value"])}
         assert {axis: float(row[axis]) for axis in AXES} == pytest.approx(fixed)
         assert float(row["time_s"]) >= float(row["time_min_s"]) > 0
+        assert float(row["cpu_s"]) > 0
         assert float(row["evaluations"]) > float(row["steps"]) > 0
         assert (float(row["settled"]), row["note"], row["method"], row["device"]) == (1.0, "", "tsit5", "cpu")
     costs = {axis: [float(row["evaluations"]) for row in rows if row["axis"] == axis] for axis in AXES}
@@ -199,6 +211,7 @@ def test_every_panel_has_labelled_axes_and_its_slope(tiny: Growth) -> None:
         assert law is not None
         texts = [text.get_text() for text in axes.get_legend().get_texts()]
         assert f"its slope: {law.exponent:.2f} ± {law.standard_error:.2f}" in texts
+        assert [text.split(",")[0] for text in texts[2:]] == ["processor time", "evaluations"]
     assert png_bytes(figure).startswith(b"\x89PNG")
 
 

@@ -1,10 +1,12 @@
 """Times are of finished work, devices are there or named, threads go back."""
 
+import time
+
 import pytest
 import torch
 
 from analogdeq.errors import InputError
-from analogdeq.studies.timing import circumstances, device_named, threads, timed
+from analogdeq.studies.timing import circumstances, device_named, threads, timed, wall_and_cpu
 
 
 def test_work_on_a_gpu_is_waited_for_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,6 +20,19 @@ def test_work_on_a_processor_needs_no_waiting(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: pytest.fail("no GPU here"))
     median_s, least_s = timed(lambda: sum(range(1000)), 3, torch.device("cpu"))
     assert 0 < least_s <= median_s
+
+
+def test_waiting_takes_time_but_no_processor_time() -> None:
+    wall_s, cpu_s = wall_and_cpu(lambda: time.sleep(0.2), torch.device("cpu"))
+    assert wall_s >= 0.2
+    assert cpu_s < 0.1
+    end = time.process_time() + 0.1
+
+    def spin() -> None:
+        while time.process_time() < end:
+            pass
+
+    assert wall_and_cpu(spin, torch.device("cpu"))[1] == pytest.approx(0.1, rel=0.3)
 
 
 @pytest.mark.parametrize(

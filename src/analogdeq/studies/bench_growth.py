@@ -13,7 +13,10 @@ from scipy.stats import linregress
 from analogdeq.solve.settle import settle
 from analogdeq.solve.settled import Settled
 from analogdeq.studies.growth_work import AXES, GrowthWork, growth_core
-from analogdeq.studies.timing import circumstances, device_named, seconds_of, threads
+from analogdeq.studies.timing import circumstances, device_named, seconds_of, threads, wall_and_cpu
+
+FITTED = ("time_s", "cpu_s", "evaluations")
+"""What a power law is fitted to."""
 
 
 @final
@@ -71,6 +74,7 @@ class GrowthPoint:
         value: how high.
         time_s: [s] median of the runs.
         time_min_s: [s] least.
+        cpu_s: [s] of the processor, all threads of this process, median; what others do on the machine hardly counts.
         runs: how many were timed.
         evaluations: of the derivative, mean over the samples.
         steps: accepted, mean over the samples.
@@ -83,6 +87,7 @@ class GrowthPoint:
     value: float
     time_s: float = math.nan
     time_min_s: float = math.nan
+    cpu_s: float = math.nan
     runs: int = 0
     evaluations: float = math.nan
     steps: float = math.nan
@@ -131,14 +136,14 @@ class Growth:
         return [point for point in self.points if point.axis == axis and point.runs]
 
     def fit(self, axis: str, quantity: str) -> PowerLaw | None:
-        """The power law of "time_s" or "evaluations" over the upper half of a ladder; None for fewer than two rungs."""
+        """The power law of a `GrowthPoint`'s number over the upper half of a ladder; None for fewer than two rungs."""
         measured = self.of(axis)
         upper = measured[len(measured) // 2 :] if len(measured) > 4 else measured[-3:]
         return fit_power_law([p.value for p in upper], [getattr(p, quantity) for p in upper])
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no NaN: None instead."""
-        fits = {axis: {q: self.fit(axis, q) for q in ("time_s", "evaluations")} for axis in AXES}
+        fits = {axis: {q: self.fit(axis, q) for q in FITTED} for axis in AXES}
         return {
             "spec": asdict(self.spec),
             **self.circumstances,
@@ -221,16 +226,17 @@ def _measure(axis: str, value: float, spec: GrowthSpec, device: torch.device) ->
     def run() -> None:
         results[:] = [settle(core, u, z0=z0, method=spec.method, max_time_tau=budget_tau, max_steps=10**8)]
 
-    first_s = seconds_of(run, device)
-    runs = min(spec.repeat, int(spec.seconds_per_point / first_s))
+    first = wall_and_cpu(run, device)
+    runs = min(spec.repeat, int(spec.seconds_per_point / first[0]))
     # What takes as long as all runs may is not repeated, and then its first run has to do.
-    seconds = [seconds_of(run, device) for _ in range(runs)] or [first_s]
+    seconds, cpu = zip(*([wall_and_cpu(run, device) for _ in range(runs)] or [first]), strict=True)
     (out,) = results
     return GrowthPoint(
         axis=axis,
         value=value,
         time_s=statistics.median(seconds),
         time_min_s=min(seconds),
+        cpu_s=statistics.median(cpu),
         runs=len(seconds),
         evaluations=float(out.evaluations.double().mean()),
         steps=float(out.steps.double().mean()),

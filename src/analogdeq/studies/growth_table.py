@@ -2,10 +2,11 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from analogdeq.studies.bench_growth import Growth, GrowthPoint, PowerLaw
+from analogdeq.studies.bench_growth import FITTED, Growth, GrowthPoint, PowerLaw
 from analogdeq.studies.growth_work import AXES
 
 NAMES: Final = {
@@ -14,6 +15,12 @@ NAMES: Final = {
     "tau_spread": "tau spread, slowest over fastest",
     "gap": "gap, 1 - largest eigenvalue of W",
 }
+
+
+COLUMNS: Final = (
+    "axis", "value", "time, ms", "least, ms", "processor, ms", "runs", "evaluations", "steps", "settled",
+    "certificate, ms",
+)  # fmt: skip
 
 
 def growth_csv(growth: Growth) -> str:
@@ -33,15 +40,16 @@ def growth_table(growth: Growth) -> str:
         f"{about['date']}, {about['machine']}, torch {about['torch']}, {spec.device}, {spec.method}, float32. Base: "
         f"N = {base.nodes}, B = {base.batch}, tau spread {base.tau_spread:g}, gap {base.gap:g}; one axis at a time.",
         "",
-        "| axis | fitted over | time grows as | evaluations grow as |",
-        "|---|---|---|---|",
+        "| axis | fitted over | time grows as | processor time | evaluations |",
+        "|---|---|---|---|---|",
         *(_fit_line(growth, axis) for axis in AXES),
         "",
-        "| axis | value | time, ms | least, ms | runs | evaluations | steps | settled | certificate, ms |",
-        "|---|---|---|---|---|---|---|---|---|",
+        _table_line(COLUMNS),
+        _table_line(["---"] * len(COLUMNS)),
         *(_point_line(point) for point in growth.points),
         "",
-        "Time: median of the runs of a settle of the whole batch. Evaluations and steps: mean over the samples.",
+        "Time: median of the runs of a settle of the whole batch. Processor: of all threads of this process, which",
+        "other programs hardly change. Evaluations and steps: mean over the samples.",
         "Exponents: least squares on logarithms over the upper half of each ladder, with the slope's standard error.",
         "Certificate: the contraction gap, once per set of weights, not in the time.",
     ]
@@ -58,7 +66,7 @@ def format_law(law: PowerLaw | None) -> str:
 
 def format_point(point: GrowthPoint) -> str:
     """What to say when a rung is done."""
-    return f"{point.axis} = {point.value:.4g}: " + (point.note or f"{1e3 * point.time_s:.3g} ms")
+    return f"{point.axis} = {point.value:.4g}: " + (point.note or f"{_ms(point.time_s)} ms")
 
 
 def _row(growth: Growth, point: GrowthPoint) -> dict[str, str | int | float]:
@@ -71,15 +79,25 @@ def _row(growth: Growth, point: GrowthPoint) -> dict[str, str | int | float]:
 def _fit_line(growth: Growth, axis: str) -> str:
     law = growth.fit(axis, "time_s")
     fitted = "" if law is None else f"{law.first:.4g} to {law.last:.4g}"
-    both = [format_law(growth.fit(axis, quantity)) for quantity in ("time_s", "evaluations")]
-    return f"| {NAMES[axis]} | {fitted} | {' | '.join(f'{axis}^({law})' for law in both)} |"
+    laws = [format_law(growth.fit(axis, quantity)) for quantity in FITTED]
+    return _table_line([NAMES[axis], fitted, *(f"{axis}^({text})" for text in laws)])
 
 
 def _point_line(point: GrowthPoint) -> str:
     if not point.runs:
-        return f"| {point.axis} | {point.value:.4g} | {point.note} | | | | | | |"
-    return (
-        f"| {point.axis} | {point.value:.4g} | {1e3 * point.time_s:.3g} | {1e3 * point.time_min_s:.3g} | {point.runs} "
-        f"| {point.evaluations:.0f} | {point.steps:.0f} | {100 * point.settled:.0f} % "
-        f"| {1e3 * point.certificate_s:.3g} |"
-    )
+        cells = [point.note]
+    else:
+        cells = [_ms(point.time_s), _ms(point.time_min_s), _ms(point.cpu_s), str(point.runs)]
+        cells += [f"{point.evaluations:.0f}", f"{point.steps:.0f}", f"{point.settled:.0%}", _ms(point.certificate_s)]
+    cells = [point.axis, f"{point.value:.4g}", *cells]
+    return _table_line(cells + [""] * (len(COLUMNS) - len(cells)))
+
+
+def _table_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _ms(seconds: float) -> str:
+    """Milliseconds with three digits, and without an exponent."""
+    ms = 1e3 * seconds
+    return f"{ms:.0f}" if ms >= 1000 else f"{ms:.3g}"

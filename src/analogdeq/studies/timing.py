@@ -42,6 +42,16 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def wall_and_cpu(work: Callable[[], Any], device: torch.device) -> tuple[float, float]:
+    """Seconds that one run takes, and seconds of the processor that this process spent on it, over all threads.
+
+    On a machine that is shared the first grows with what the others do; the second hardly does.
+    """
+    before = time.process_time()
+    wall_s = seconds_of(work, device)
+    return wall_s, time.process_time() - before
+
+
 def seconds_of(work: Callable[[], Any], device: torch.device) -> float:
     """Seconds that one run takes, until its last result is there."""
     synchronise(device)

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from analogdeq.report.plots.style import BLUE, INK, MUTED, ORANGE, TEXT_SIZE, dress, headline, new_figure, say_empty
 from analogdeq.solve.trace import Float64
-from analogdeq.studies.bench_growth import Growth
+from analogdeq.studies.bench_growth import FITTED, Growth
 from analogdeq.studies.growth_table import format_law
 from analogdeq.studies.growth_work import AXES
 
@@ -35,7 +35,7 @@ def plot_growth(growth: Growth) -> Figure:
     base = growth.spec.base
     figure.suptitle(
         f"Cost of a settle; base: N = {base.nodes}, B = {base.batch}, tau spread {base.tau_spread:g}, "
-        f"gap {base.gap:g}; {growth.spec.method}, {growth.circumstances['machine']}",
+        f"gap {base.gap:g}; {growth.spec.method}, {growth.circumstances['machine']}; least squares over the upper half",
         fontsize=TEXT_SIZE, color=MUTED,
     )  # fmt: skip
     return figure
@@ -45,24 +45,28 @@ def _draw(axes: Axes, growth: Growth, axis: str) -> None:
     points = growth.of(axis)
     dress(axes, LABELS[axis], "time of the batch (s)")
     n_skipped = len(growth.spec.ladder(axis)) - len(points)
-    headline(axes, TITLES[axis], f"{n_skipped} dearer points skipped" if n_skipped else "")
+    headline(axes, TITLES[axis], f"skipped as too long: {n_skipped}" if n_skipped else "")
     if not points:
         say_empty(axes, "every point was skipped")
         return
-    value, time_s, evaluations = (
-        np.array([getattr(point, name) for point in points]) for name in ("value", "time_s", "evaluations")
+    value, time_s, cpu_s, evaluations = (
+        np.array([getattr(point, name) for point in points]) for name in ("value", *FITTED)
     )
-    law, law_of_evaluations = growth.fit(axis, "time_s"), growth.fit(axis, "evaluations")
+    law = growth.fit(axis, "time_s")
     counts = axes.twinx()
-    _scale(axes, counts, value, time_s, evaluations)
+    _scale(axes, counts, value, np.concatenate((time_s, cpu_s)), evaluations)
     axes.plot(value, time_s, "o", color=BLUE, markersize=5.5, label="time of the batch")
     if law is not None:
         ends = np.array([law.first, law.last])
         label = f"its slope: {format_law(law)}"
         axes.plot(ends, law.factor * ends**law.exponent, color=INK, linewidth=1.4, label=label)
+    axes.plot(
+        value, cpu_s, "o", color=BLUE, markersize=4.5, fillstyle="none",
+        label=f"processor time, slope: {format_law(growth.fit(axis, 'cpu_s'))}",
+    )  # fmt: skip
     counts.plot(
         value, evaluations, "s", color=ORANGE, markersize=3.5, fillstyle="none",
-        label=f"evaluations, slope: {format_law(law_of_evaluations)}",
+        label=f"evaluations, slope: {format_law(growth.fit(axis, 'evaluations'))}",
     )  # fmt: skip
     handles = [handle for each in (axes, counts) for handle in each.get_legend_handles_labels()[0]]
     axes.legend(handles=handles, fontsize=TEXT_SIZE - 1.5, frameon=False, loc="upper left")
@@ -77,7 +81,7 @@ def _scale(axes: Axes, counts: Axes, value: Float64, time_s: Float64, evaluation
     for each, y in ((axes, time_s), (counts, evaluations)):
         each.set_xscale("log")
         each.set_yscale("log")
-        each.set_ylim(y.min() / 1.5, y.min() / 1.5 * decades**1.4 * 1.5)  # with room for the legend
+        each.set_ylim(y.min() / 1.5, y.min() / 1.5 * decades**1.5 * 1.5)  # with room for the legend
         each.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(value[::2], [f"{x:.4g}" for x in value[::2]])
     axes.xaxis.set_minor_locator(NullLocator())
