@@ -57,8 +57,7 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
         evaluations=torch.ones(z.shape[0], dtype=torch.int64, device=z.device),
     )
     rest, residual_vector = _picard(core, drive, rest, residual_vector, tol)
-    rounding = 6 * torch.finfo(z.dtype).eps * core.full_scale  # nothing is gained below it
-    rest = _newton(core, drive, rest, residual_vector, max(tol, min(rounding, good_enough)))
+    rest = _newton(core, drive, rest, residual_vector, tol)
     return replace(rest, is_found=rest.residual <= good_enough)
 
 
