@@ -131,7 +131,7 @@ class SettleLoop:
         share = error_share(rate, h)
         if self._slowness is not None:
             # Before the slowest time constant has passed, the motion of faster nodes says nothing of the decay to come.
-            share = torch.maximum(error_share(rate * elapsed.clamp_max(1.0), h), 0.5 * h / elapsed)
+            share = torch.maximum(error_share(rate * elapsed.clamp_max(1.0), h), (2 * h / elapsed).clamp_max_(1.0))
         allowed = lanes.motion * share * options.rtol
         ratio = error / allowed.add_(options.atol * self._core.full_scale)
         if not self._has_power:
