@@ -7,7 +7,7 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.band import note_exits
-from analogdeq.solve.controller import error_share
+from analogdeq.solve.controller import error_share, spread_share
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -128,10 +128,7 @@ class SettleLoop:
         lanes, options = self._lanes, self._options
         elapsed = lanes.time + h
         rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
-        share = error_share(rate, h)
-        if self._slowness is not None:
-            # Before the slowest time constant has passed, the motion of faster nodes says nothing of the decay to come.
-            share = torch.maximum(error_share(rate * elapsed.clamp_max(1.0), h), (2 * h / elapsed).clamp_max_(1.0))
+        share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, elapsed)
         allowed = lanes.motion * share * options.rtol
         ratio = error / allowed.add_(options.atol * self._core.full_scale)
         if not self._has_power:
