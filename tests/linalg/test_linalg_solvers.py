@@ -10,6 +10,7 @@ from torch import Tensor
 from analogdeq.linalg.dense import solve_dense
 from analogdeq.linalg.fixed_point import solve_fixed_point
 from analogdeq.linalg.gmres import solve_gmres
+from analogdeq.linalg.lu import LU
 from analogdeq.linalg.system import LinearSolution, relative, row_norm
 from helpers import tensor
 
@@ -227,3 +228,22 @@ def test_a_right_hand_side_is_never_overwritten() -> None:
 
 def test_a_relative_residual_divides_by_the_scale_and_zero_by_zero_is_zero() -> None:
     torch.testing.assert_close(relative(tensor([0.0, 2.0, 3.0]), tensor([0.0, 4.0, 1.0])), tensor([0.0, 0.5, 3.0]))
+
+
+def test_a_factorised_batch_is_solved_as_numpy_does_and_knows_the_sign_of_its_determinants() -> None:
+    matrices = np.random.default_rng(4).normal(size=(40, 5, 5))
+    y = np.random.default_rng(5).normal(size=(40, 5))
+    lu = LU(tensor(matrices))
+    np.testing.assert_allclose(lu.solve(tensor(y)).numpy(), np.linalg.solve(matrices, y[..., None])[..., 0], rtol=1e-8)
+    signs = np.sign(np.linalg.det(matrices))
+    assert {-1.0, 1.0} == set(signs)
+    np.testing.assert_array_equal(lu.sign().numpy(), signs)
+    assert bool(lu.is_regular.all())
+
+
+def test_a_singular_matrix_in_a_factorised_batch_spoils_no_other() -> None:
+    matrices = tensor([[[1.0, 2.0], [2.0, 4.0]], [[0.0, 1.0], [2.0, 0.0]]])
+    lu = LU(matrices)
+    assert lu.is_regular.tolist() == [False, True]
+    assert lu.sign().tolist() == [0.0, -1.0]
+    assert lu.solve(tensor([[1.0, 1.0], [3.0, 4.0]]))[1].tolist() == [2.0, 3.0]

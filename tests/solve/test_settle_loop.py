@@ -14,7 +14,7 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.band import last_exit
-from analogdeq.solve.controller import error_share
+from analogdeq.solve.controller import error_share, next_step
 from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome
@@ -48,9 +48,6 @@ class ScriptedSegment:
 
 class Scripted:
     """z = rest + (start - rest) e^-s for every sample, exactly, with prescribed errors."""
-
-    order = 5
-    evaluations_per_attempt = 3
 
     def __init__(self, errors: Errors = no_error) -> None:
         self._errors = errors
@@ -89,6 +86,13 @@ class Scripted:
         accepted = torch.ones(len(self.z), dtype=torch.bool) if accepted is None else accepted
         self.time = torch.where(accepted, self.time + self.h, self.time)
         self.z = torch.where(accepted.unsqueeze(1), self.z_new, self.z)
+
+    def next_step(self, h: Tensor, ratio: Tensor, before: Tensor) -> Tensor:
+        return next_step(h, ratio, before, 5)
+
+    @property
+    def evaluations(self) -> Tensor:
+        return torch.full((len(self.z),), 3 * len(self.attempts))
 
     def energy_of_step(self, h: Tensor) -> Tensor:
         return h.new_zeros(len(h), 0)

@@ -12,8 +12,12 @@ import torch
 from analogdeq.cores.core import Core
 from analogdeq.solve.bosh3 import BOSH3
 from analogdeq.solve.controller import error_share, next_step
+from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.rodas5p import RODAS5P
+from analogdeq.solve.rosenbrock import Rosenbrock
 from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.stepper import Stepper
+from analogdeq.solve.switching import Switching
 from analogdeq.solve.tableau import Tableau
 from analogdeq.solve.tsit5 import TSIT5
 from helpers import Nodal, chip, random_core, random_inputs, tensor, trajectory
@@ -123,6 +127,8 @@ def test_bogacki_and_shampine_are_quoted_exactly() -> None:
 STEPPERS = {
     "tsit5": (lambda: RungeKutta(TSIT5), 5),
     "bosh3": (lambda: RungeKutta(BOSH3), 3),
+    "rodas5p": (lambda: Rosenbrock(RODAS5P, tol=1e-10), 5),
+    "auto": (lambda: Switching(RungeKutta(TSIT5), lambda: Rosenbrock(RODAS5P, tol=1e-10), SettleOptions()), 5),
 }
 EVERY = pytest.mark.parametrize("name", STEPPERS)
 

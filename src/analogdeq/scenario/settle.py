@@ -16,10 +16,19 @@ class Settle(Section):
     """The time integration and what counts as settled."""
 
     method: Literal[
-        "tsit5", "bosh3", "torchdiffeq-dopri5", "scipy-radau", "scipy-bdf", "scipy-lsoda", "scipy-dop853"
+        "tsit5",
+        "bosh3",
+        "rodas5p",
+        "auto",
+        "torchdiffeq-dopri5",
+        "scipy-radau",
+        "scipy-bdf",
+        "scipy-lsoda",
+        "scipy-dop853",
     ] = "tsit5"
-    """The stepper: "tsit5" and "bosh3" step every sample by its own clock; the others are reference back ends, of which
-    Radau, BDF and LSODA take stiff circuits."""
+    """The stepper: "tsit5" and "bosh3", explicit, "rodas5p", implicit for stiff circuits, and "auto", which chooses,
+    step every sample by its own clock; the others are reference back ends, of which Radau, BDF and LSODA take stiff
+    circuits."""
 
     rtol: Ratio = Field(default=1e-3, ge=1e-14, lt=1)
     """Local error allowed per step, relative to the motion still to come."""

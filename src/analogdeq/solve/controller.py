@@ -28,6 +28,14 @@ def error_share(rate: Tensor, h: Tensor) -> Tensor:
     return (2 * rate * h).clamp_(LEAST_SHARE, 1.0).div_(rate.clamp_min(1.0))
 
 
+def spread_share(rate: Tensor, h: Tensor, elapsed: Tensor) -> Tensor:
+    """(lane,): `error_share` where time constants are spread, `elapsed` (lane,) [tau] at the end of the step.
+
+    Before the slowest time constant has passed, the motion of faster nodes says nothing of the decay to come.
+    """
+    return torch.maximum(error_share(rate * elapsed.clamp_max(1.0), h), (2 * h / elapsed).clamp_max_(1.0))
+
+
 def next_step(h: Tensor, ratio: Tensor, before: Tensor, order: int) -> Tensor:
     """Proportional-integral control, every lane on its own; a rejected step (ratio > 1) always shrinks.
 

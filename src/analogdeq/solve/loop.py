@@ -7,7 +7,7 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.band import note_exits
-from analogdeq.solve.controller import error_share, next_step
+from analogdeq.solve.controller import error_share, spread_share
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -22,6 +22,9 @@ SEARCH_BANDS = 8.0
 band."""
 URGENT = 0.25
 """Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
+LONG_STEP = 5.0
+"""Nor do searches wait before a step of more than this many of the fastest time constants: it may end inside the band.
+Explicit steps, limited by stability, are shorter."""
 LOST = 30.0
 """Farther from its equilibrium than this many times its motion, a lane may be heading for another one."""
 DROP_FRACTION = 0.125
@@ -98,7 +101,7 @@ class SettleLoop:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
         period = self._recurrence.observe(stepper, lanes.time, h, accepted)
         self._watch_band(h, accepted)
-        lanes.h = next_step(h, ratio, lanes.ratio_before, stepper.order)
+        lanes.h = stepper.next_step(h, ratio, lanes.ratio_before)
         lanes.attempts += 1
         if bool(accepted.all()):
             stepper.accept()
@@ -123,8 +126,10 @@ class SettleLoop:
     def _error_ratio(self, error: Tensor, h: Tensor, motion: Tensor, gained: Tensor) -> Tensor:
         """(lane,): local error over tolerance; at most 1 is accepted. Energies may err by rtol of their sum so far."""
         lanes, options = self._lanes, self._options
-        rate = (lanes.motion_start / motion).log_().abs_().div_(lanes.time + h).nan_to_num_(0.0)
-        allowed = lanes.motion * error_share(rate, h) * options.rtol
+        elapsed = lanes.time + h
+        rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
+        share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, elapsed)
+        allowed = lanes.motion * share * options.rtol
         ratio = error / allowed.add_(options.atol * self._core.full_scale)
         if not self._has_power:
             return ratio
@@ -154,7 +159,8 @@ class SettleLoop:
             return
         is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
-        is_urgent = bool((waiting & (lanes.motion < URGENT * lanes.search_below)).any())
+        is_close = (lanes.motion < URGENT * lanes.search_below) | (lanes.h > LONG_STEP / self._fastest)
+        is_urgent = bool((waiting & is_close).any())
         # A batch that waits as a whole gains nothing by waiting longer.
         is_complete = bool(waiting.any()) and bool((waiting | lanes.is_aimed | lanes.is_decided).all())
         if not is_urgent and not is_complete:
@@ -259,7 +265,7 @@ class SettleLoop:
         out.verdict[at] = code.to(torch.uint8)
         out.period[at] = torch.where(code == int(Verdict.OSCILLATING), period[rows], torch.nan)
         rejected = lanes.rejected[rows]
-        out.evaluations[at] = lanes.evaluations[rows] + lanes.attempts * stepper.evaluations_per_attempt
+        out.evaluations[at] = lanes.evaluations[rows] + stepper.evaluations[rows]
         out.steps[at], out.rejected[at] = lanes.attempts - rejected, rejected
         lanes.is_decided[rows] = True
         lanes.until[rows] = self._record_until

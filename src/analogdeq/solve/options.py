@@ -7,7 +7,7 @@ from typing import final
 
 from analogdeq.errors import InputError
 
-NATIVE = ("tsit5", "bosh3")
+NATIVE = ("tsit5", "bosh3", "rodas5p", "auto")
 """This package's own per-sample steppers."""
 METHODS = (
     *NATIVE,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
+from analogdeq.solve.controller import next_step
 from analogdeq.solve.tableau import Tableau
 
 
@@ -22,11 +23,10 @@ class RungeKutta:
 
     def __init__(self, tableau: Tableau) -> None:
         self._tableau = tableau
-        self.order = tableau.order
-        self.evaluations_per_attempt = tableau.n_stages - 1
 
     def begin(self, core: Core, drive: Drive, z: Tensor) -> None:
         """Take a batch on; one evaluation."""
+        self._attempts = 0
         self._core, self._drive, self.z = core, drive, z
         self._a = [torch.tensor([row], dtype=z.dtype, device=z.device) for row in self._tableau.a]
         self._error = torch.tensor([self._tableau.error], dtype=z.dtype, device=z.device)
@@ -50,8 +50,15 @@ class RungeKutta:
         """(lane, term) [W]. Power at `z`."""
         return self._p[0]
 
+    @property
+    def evaluations(self) -> Tensor:
+        """(lane,) int64. One per stage and attempt, but for the first."""
+        spent = self._attempts * (self._tableau.n_stages - 1)
+        return torch.full((self.z.shape[0],), spent, dtype=torch.int64, device=self.z.device)
+
     def attempt(self, h: Tensor) -> Tensor:
         """Try one step per lane."""
+        self._attempts += 1
         step = h.to(self.z.dtype).unsqueeze(1)
         stages = self._k.view(self._k.shape[0], -1)
         flat = self._combination.view(1, -1)
@@ -73,6 +80,10 @@ class RungeKutta:
         torch.where(mask, self.z_new, self.z, out=self.z)
         self._k[0].copy_(torch.where(mask, self._k[-1], self._k[0]))
         self._p[0].copy_(torch.where(mask, self._p[-1], self._p[0]))
+
+    def next_step(self, h: Tensor, ratio: Tensor, before: Tensor) -> Tensor:
+        """The next steps: damped, since stability may limit them."""
+        return next_step(h, ratio, before, self._tableau.order)
 
     def energy_of_step(self, h: Tensor) -> Tensor:
         """Energy of the whole steps, by the same stages and weights as the state."""

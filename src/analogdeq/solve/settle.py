@@ -11,10 +11,17 @@ from analogdeq.solve.bosh3 import BOSH3
 from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.options import NATIVE, SettleOptions
 from analogdeq.solve.record import Record, Recorder
+from analogdeq.solve.rodas5p import RODAS5P
+from analogdeq.solve.rosenbrock import Rosenbrock
 from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.settled import Settled
+from analogdeq.solve.stepper import Stepper
+from analogdeq.solve.switching import Switching
 from analogdeq.solve.tsit5 import TSIT5
 from analogdeq.solve.verdict import Verdict
+
+STAGE_TOLERANCE = 1e-2
+"""Residual of a matrix-free stage, relative to `rtol`: no error estimate sees it."""
 
 _TABLEAUX = {tableau.name: tableau for tableau in (TSIT5, BOSH3)}
 
@@ -42,7 +49,8 @@ def settle(
     Args:
         core: an ideal core, or a chip.
         u: (batch, input) [1]. Inputs, from -1 to +1 for a chip's DAC.
-        method: "tsit5", "bosh3", or a reference back end, see `analogdeq.solve.options.METHODS`.
+        method: "tsit5" or "bosh3", explicit; "rodas5p", implicit, for stiff circuits; "auto", which begins explicitly
+            and moves stiff samples to the implicit one; or a reference back end, see `analogdeq.solve.options.METHODS`.
         rtol: local error per step relative to the remaining motion max |F(z) - z|.
         atol: local error per step besides, in units of full scale.
         band: half width of the band that defines the settling time, in units of full scale.
@@ -76,7 +84,7 @@ def settle(
     if method in NATIVE:
         with torch.inference_mode():  # spares the loop's many small operations autograd's bookkeeping
             recorder = None if record is None else Recorder(record, core, drive)
-            outcome = SettleLoop(core, drive, start, options, RungeKutta(_TABLEAUX[method]), recorder).run()
+            outcome = SettleLoop(core, drive, start, options, _stepper(options), recorder).run()
             trace = None if recorder is None else recorder.finish()
     else:
         back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
@@ -90,6 +98,17 @@ def settle(
     if throw and not bool(settled.is_settled.all()):
         raise SettleError(_complaint(settled, core.tau_s, options))
     return settled
+
+
+def _stepper(options: SettleOptions) -> Stepper:
+    """The one-step method of that name."""
+
+    def implicit() -> Stepper:
+        return Rosenbrock(RODAS5P, tol=STAGE_TOLERANCE * options.rtol)
+
+    if options.method == "auto":
+        return Switching(RungeKutta(TSIT5), implicit, options)
+    return implicit() if options.method == RODAS5P.name else RungeKutta(_TABLEAUX[options.method])
 
 
 def _check_input(core: Core, u: Tensor, z0: Tensor | None, record: Record | None) -> None:

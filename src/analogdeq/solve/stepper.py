@@ -22,14 +22,20 @@ class Segment(Protocol):
 class Stepper(Protocol):
     """A one-step method at work on a batch; all tensors hold one row per active sample ("lane")."""
 
-    order: int
-    """The local error of an attempt falls as h^order."""
-    evaluations_per_attempt: int
+    @property
+    def evaluations(self) -> Tensor:
+        """(lane,) int64. Spent on all attempts so far."""
+        ...
 
-    z: Tensor
-    """(lane, node). State at the start of the step."""
-    z_new: Tensor
-    """(lane, node). State at its end; valid after `attempt`."""
+    @property
+    def z(self) -> Tensor:
+        """(lane, node). State at the start of the step."""
+        ...
+
+    @property
+    def z_new(self) -> Tensor:
+        """(lane, node). State at its end; valid after `attempt`."""
+        ...
 
     @property
     def dz(self) -> Tensor:
@@ -56,6 +62,10 @@ class Stepper(Protocol):
 
     def accept(self, accepted: Tensor | None = None) -> None:
         """Advance the lanes marked in `accepted` (lane,) bool; all of them if None."""
+        ...
+
+    def next_step(self, h: Tensor, ratio: Tensor, before: Tensor) -> Tensor:
+        """(lane,) the steps to try after steps h (lane,); asked for before `accept`, see `solve.controller`."""
         ...
 
     def energy_of_step(self, h: Tensor) -> Tensor:
