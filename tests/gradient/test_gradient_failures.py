@@ -146,16 +146,12 @@ def test_a_rest_that_repels_is_no_equilibrium_of_the_circuit() -> None:
         equilibrium(core, u, forward=BySettling(), throw=True)
 
 
-@pytest.mark.xfail(
-    reason="ByRootFinding accepts a root without asking whether the circuit would stay there", strict=True
-)
 def test_root_finding_refuses_a_rest_that_repels() -> None:
     core, u = trainable(LIMIT_CYCLE), torch.zeros(1, 2, dtype=torch.float64)
     with pytest.raises(SettleError):
         equilibrium(core, u, forward=ByRootFinding(), throw=True)
 
 
-@pytest.mark.xfail(reason="ByRootFinding starts Newton beside the repelling root z = 0, and stays there", strict=True)
 def test_root_finding_ends_where_the_circuit_ends_up() -> None:
     core, u = trainable([[2.0]]), torch.tensor([[1e-6]], dtype=torch.float64)
     assert equilibrium(core, u, forward=ByRootFinding()).item() > 0.9

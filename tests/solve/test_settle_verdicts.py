@@ -154,9 +154,6 @@ def test_an_exactly_unstable_rest_is_not_called_settled(method: str) -> None:
 
 SADDLE = [[2.0, 0.0], [0.0, 0.5]]
 """At 0: the second node falls into it while the first one, e^s, leaves it."""
-DECISION_1 = pytest.mark.xfail(
-    reason="decision 0001: a trajectory that dwells within half a band of a saddle is called settled", strict=True
-)
 
 
 @EVERY
@@ -170,21 +167,18 @@ def test_a_saddle_that_is_passed_is_not_called_settled(method: str, above: float
     assert out.t_settle_s.item() == pytest.approx(exact, abs=5.0 if above < 1e-6 else 0.3)
 
 
-@DECISION_1
 @pytest.mark.parametrize("above", [0.0, 1e-13])
 def test_a_saddle_that_is_met_head_on_is_not_called_settled(above: float) -> None:
     out = settle_core(SADDLE, [[above, 0.8]], max_time_tau=25.0)
     assert out.verdict == [Verdict.TIMED_OUT]
 
 
-@DECISION_1
 def test_a_bistable_network_that_starts_nearly_undecided_decides() -> None:
     """A ten-thousandth of full scale beside the saddle, which is left at 0.3 / tau and reached at 4 / tau."""
     out = settle_core([[1.3, 0.0], [0.0, -3.0]], [[1e-4, 0.8]])
     assert out.z[0, 0].item() > 0.5
 
 
-@DECISION_1
 def test_a_slowly_unstable_rest_is_not_called_settled() -> None:
     """Near the saddle for hundreds of time constants, then away."""
     out = settle_core([[1.02, 0.0], [0.0, 0.5]], [[1e-5, 0.8]], max_time_tau=5000.0)

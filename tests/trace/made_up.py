@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from analogdeq.circuits.ledger import Ledger
+from analogdeq.solve.error_bound import Bound, ErrorBounds
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.trace import Steps, Trace
 from analogdeq.solve.verdict import Verdict
@@ -46,7 +47,7 @@ def make_settled(
         ledger=ledger,
         verdict_code=code,
         residual=per_sample(),
-        error_bound=per_sample(),
+        error_bounds=ErrorBounds.given(per_sample(), torch.full((batch,), int(Bound.GLOBAL), dtype=torch.uint8)),
         period_s=period,
         evaluations=torch.arange(batch) * 7,
         steps=torch.arange(batch) + 1,

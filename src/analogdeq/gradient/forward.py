@@ -7,9 +7,13 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core
+from analogdeq.solve.attraction import beside, do_attract
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.rest import find_rest
 from analogdeq.solve.settle import settle
+
+NEARBY = 1e-3
+"""In units of full scale: where an equilibrium is asked whether it attracts."""
 
 
 @final
@@ -60,6 +64,8 @@ class BySettling:
 class ByRootFinding:
     """Relax towards the equilibrium with large steps, then Newton; a sample this fails for is settled instead.
 
+    So is one whose equilibrium repels: no circuit rests there.
+
     z <- z + h (F(z) - z): with h = 1 the Picard iteration, with h < 1 forward Euler on the circuit's own equation, so
     that the root approached is the one the circuit would approach. Newton takes over where the residual is small.
 
@@ -87,9 +93,15 @@ class ByRootFinding:
             if float(motion.abs().max()) < self.newton_below * core.full_scale:
                 break
         tol = max(self.tol, 8 * torch.finfo(core.dtype).eps) * core.full_scale
-        rest = find_rest(core, drive, z, tol=tol, good_enough=4 * tol)
+        is_moving = (core.fixed_point_map(z, drive) - z).abs().amax(1) > tol
+        start = beside(core, z, NEARBY * core.full_scale, is_moving)
+        rest = find_rest(core, drive, start, tol=tol, good_enough=4 * tol)
+        attracts, asked = do_attract(core, drive, rest, NEARBY * core.full_scale)
         found = FixedPoint(
-            z=rest.z, residual=rest.residual, is_found=rest.is_found, evaluations=rest.evaluations + relaxations
+            z=rest.z,
+            residual=rest.residual,
+            is_found=rest.is_found & attracts,
+            evaluations=rest.evaluations + asked + relaxations + 1,
         )
         return found if bool(found.is_found.all()) else self._settle_rest(core, u, found)
 

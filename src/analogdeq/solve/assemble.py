@@ -7,6 +7,7 @@ from torch import Tensor
 from analogdeq.chip import Chip
 from analogdeq.circuits.ledger import Ledger
 from analogdeq.cores.core import Core, Drive
+from analogdeq.solve.error_bound import ErrorBounds
 from analogdeq.solve.flow import Flow
 from analogdeq.solve.outcome import Outcome, empty_outcome
 from analogdeq.solve.record import BLOCK, Record
@@ -16,13 +17,11 @@ from analogdeq.solve.sink import Sink, TraceInMemory
 from analogdeq.solve.trace import Trace
 
 
-def in_si_units(core: Core, drive: Drive, start: Tensor, outcome: Outcome, trace: Trace | None) -> Settled:
+def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Outcome, trace: Trace | None) -> Settled:
     """Times in seconds, energies in joules, residuals and bounds evaluated where each sample came to rest."""
     tau = core.tau_s
     z = outcome.z.clone()  # a tensor of its own, which autograd may save
-    residual_vector = (core.fixed_point_map(z, drive) - z).to(torch.float64)
-    gap = core.contraction_gap()
-    norm = torch.linalg.vector_norm(residual_vector, dim=1)
+    residual_vector = core.fixed_point_map(z, drive) - z
     ledger = _ledger(core, start, outcome)
     unknown = torch.full_like(outcome.time_end, torch.nan)
     return Settled(
@@ -32,8 +31,8 @@ def in_si_units(core: Core, drive: Drive, start: Tensor, outcome: Outcome, trace
         energy_J=unknown if ledger is None else ledger.total_J,
         ledger=ledger,
         verdict_code=outcome.verdict.clone(),
-        residual=residual_vector.abs().amax(1),
-        error_bound=norm / gap if gap > 0 else unknown,
+        residual=residual_vector.abs().amax(1).to(torch.float64),
+        error_bounds=ErrorBounds(core, drive, u, z, residual_vector),
         period_s=outcome.period * tau,
         evaluations=outcome.evaluations.clone(),
         steps=outcome.steps.clone(),

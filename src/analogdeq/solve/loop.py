@@ -6,27 +6,32 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
+from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
+from analogdeq.solve.certificate import Certificates
 from analogdeq.solve.controller import error_share, spread_share
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome, empty_outcome
 from analogdeq.solve.record import Recorder
 from analogdeq.solve.recurrence import Recurrence
-from analogdeq.solve.rest import find_rest, is_stable
+from analogdeq.solve.rest import find_rest_for_band, tolerance
+from analogdeq.solve.save import save
 from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.verdict import Verdict
 
 SEARCH_BANDS = 8.0
-"""An equilibrium is looked for once the motion is below this many bands: close enough for Newton, still outside the
-band."""
+"""An equilibrium is looked for once the motion is below this many bands: close, but still outside the band."""
 URGENT = 0.25
 """Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
 LONG_STEP = 5.0
-"""Nor do searches wait before a step of more than this many of the fastest time constants: it may end inside the band.
-Explicit steps, limited by stability, are shorter."""
+"""Nor do searches wait before a step of more than this many of the fastest time constants: it may end inside."""
+REGAINED = 1 / 16
+"""Slow again by this factor, a lane that had grown faster is searched for anew."""
 LOST = 30.0
 """Farther from its equilibrium than this many times its motion, a lane may be heading for another one."""
+SAME = 1e-2
+"""In bands. Two equilibria nearer to each other are one, found twice."""
 DROP_FRACTION = 0.125
 """Decided lanes are dropped from the batch once they are this large a part of it."""
 RUNAWAY = 1e6
@@ -70,9 +75,9 @@ class SettleLoop:
             until=options.max_time_tau,
             motion_limit=RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64)),
         )
-        self._recurrence = Recurrence(z)
+        self._recurrence = Recurrence(z, 0.1 * self._band)
         self._outcome = empty_outcome(z, n_terms)
-        self._is_contraction = core.contraction_gap() > 0
+        self._certificates = Certificates(core, z, self._band)
 
     def run(self) -> Outcome:
         """Integrate until every sample has its verdict."""
@@ -153,50 +158,61 @@ class SettleLoop:
         """Find the equilibrium ahead of lanes that have become slow."""
         lanes = self._lanes
         is_fast = lanes.motion > self._search_below
-        # Fast again: whatever the last search found or missed is behind this lane.
-        lanes.search_below = torch.where(is_fast, self._search_below, lanes.search_below)
+        # Faster again: whatever the last search found or missed is behind it.
+        regained = (REGAINED * lanes.motion).masked_fill(is_fast, self._search_below)
+        lanes.search_below = torch.maximum(lanes.search_below, regained)
         if bool(is_fast.all()):
             return
-        is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band))
+        is_astray = lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band)
+        is_lost = lanes.is_aimed & (is_astray | (lanes.motion < self._certificates.residual))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
         is_close = (lanes.motion < URGENT * lanes.search_below) | (lanes.h > LONG_STEP / self._fastest)
         is_urgent = bool((waiting & is_close).any())
-        # A batch that waits as a whole gains nothing by waiting longer.
         is_complete = bool(waiting.any()) and bool((waiting | lanes.is_aimed | lanes.is_decided).all())
         if not is_urgent and not is_complete:
             return
         rows = torch.nonzero(waiting).squeeze(1)
-        eps = torch.finfo(lanes.rest.dtype).eps
-        found = find_rest(
-            self._core,
-            self._stepper_drive(rows),
-            self._stepper.z[rows],
-            tol=max(1e-6 * self._band, 4 * eps * self._core.full_scale),
-            good_enough=max(5e-3 * self._band, 16 * eps * self._core.full_scale),
-        )
+        is_moving = lanes.motion[rows] > tolerance(self._core, self._band)
+        start = beside(self._core, self._stepper.z[rows], self._band, is_moving)
+        found = find_rest_for_band(self._core, self._stepper_drive(rows), start, self._band)
         lanes.evaluations[rows] += found.evaluations
         lanes.search_below[rows] = 0.25 * lanes.motion[rows]
-        hit = found.is_found
+        # A lane that has a goal gives it up only for another one, and only for one that attracts.
+        is_other = (found.z - lanes.rest[rows]).abs().amax(1) > SAME * self._band
+        hit = found.is_found & (~lanes.is_aimed[rows] | is_other)
+        rival = torch.nonzero(hit & lanes.is_aimed[rows]).squeeze(1)
+        hit[rival] = ~self._do_repel(rows[rival], found.z[rival], found.approach[rival])
         rows, rest = rows[hit], found.z[hit]
         distance = (self._stepper.z[rows] - rest).abs_().amax(1).to(torch.float64)
         lanes.rest[rows], lanes.distance[rows], lanes.is_aimed[rows] = rest, distance, True
-        self._begin_inside(rows[(distance <= self._band) & (lanes.time[rows] == 0)])
-        self._begin_again(rows[(distance <= self._band) & (lanes.time[rows] > 0)])
+        self._certificates.aimed(rows, lanes.time[rows], found, hit, distance > self._band)
+        self._begin_inside(rows[distance <= self._band])
 
     def _begin_inside(self, rows: Tensor) -> None:
-        """Lanes at rest from the start: one on an unstable equilibrium never approached it, so it is not settled."""
-        if rows.numel() == 0 or self._is_contraction:
-            return
+        """Lanes inside the band of a rest that they may not have approached: it must attract."""
+        repelled = self._do_repel(rows, self._lanes.rest[rows])
+        self._reject(rows[repelled])
+        self._begin_again(rows[~repelled & (self._lanes.time[rows] > 0)])
+
+    def _do_repel(self, rows: Tensor, rest: Tensor, approach: Tensor | None = None) -> Tensor:
+        """(row,) bool: whether these rests repel."""
+        offset = self._stepper.z[rows] - rest
+        answer = self._certificates.ask(rows, self._stepper_drive(rows), rest, offset, approach)
+        self._lanes.evaluations[rows] += answer.evaluations
+        return answer.repels
+
+    def _reject(self, rows: Tensor) -> None:
+        """A rest that repels is no goal."""
         lanes = self._lanes
-        stable = is_stable(self._core, self._stepper_drive(rows), lanes.rest[rows])
-        lanes.is_aimed[rows] = stable
-        lanes.distance[rows[~stable]] = torch.inf
+        lanes.is_aimed[rows], lanes.distance[rows] = False, torch.inf
+        lanes.search_below[rows] = 0.25 * lanes.motion[rows]
 
     def _begin_again(self, rows: Tensor) -> None:
         """Lanes whose crossing was missed: back to the start, now with their equilibrium known."""
         if rows.numel() == 0:
             return
         lanes, start = self._lanes, self._z_start[self._lanes.index[rows]]
+        self._certificates.restarted(rows)
         self._stepper.restart(rows, start)
         lanes.time[rows], lanes.h[rows], lanes.ratio_before[rows] = 0.0, self._h_start, 1.0
         lanes.energy[rows] = 0.0
@@ -223,52 +239,32 @@ class SettleLoop:
         timed_out = (lanes.time >= options.max_time_tau - 2 * SMALLEST_STEP) | (lanes.attempts >= options.max_steps)
         oscillating = torch.isfinite(period)
         has_dwelt = lanes.time - lanes.inside_since >= options.dwell_tau
-        settled = is_inside & (has_dwelt | self._is_trapped(is_inside))
+        settled = self._stay(is_inside & ~lanes.is_decided, has_dwelt)
         is_bounded = lanes.motion <= lanes.motion_limit  # False for NaN
         diverged = ~is_bounded | (lanes.h < 0.1 * SMALLEST_STEP)
         decided = (timed_out | oscillating | settled | diverged) & ~lanes.is_decided
         if not bool(decided.any()):
             return
         verdict = torch.full_like(lanes.rejected, int(Verdict.TIMED_OUT))
-        for mask, code in (
-            (oscillating, Verdict.OSCILLATING),
-            (settled, Verdict.SETTLED),
-            (diverged, Verdict.DIVERGED),
-        ):
-            verdict[mask] = int(code)
-        self._save(torch.nonzero(decided).squeeze(1), verdict, period)
-
-    def _is_trapped(self, is_inside: Tensor) -> Tensor:
-        """(lane,) bool: lanes that provably never leave the band again.
-
-        For a contraction sum_i (z_i - z*_i)^2 / rate_i only falls, and it bounds every node's distance.
-        """
-        if not self._is_contraction or not bool(is_inside.any()):
-            return torch.zeros_like(is_inside)
-        offset = (self._stepper.z - self._lanes.rest).square_()
-        if self._core.rate is not None:
-            offset.mul_(self._fastest / self._core.rate)
-        return offset.sum(1).to(torch.float64) <= self._band**2
-
-    def _save(self, rows: Tensor, verdict: Tensor, period: Tensor) -> None:
-        """Write the outcome of lanes whose verdict is in."""
-        lanes, stepper, out = self._lanes, self._stepper, self._outcome
-        at, code = lanes.index[rows], verdict[rows]
-        settled = code == int(Verdict.SETTLED)
-        column = settled.unsqueeze(1)
-        out.z[at] = torch.where(column, lanes.rest[rows], stepper.z[rows])
-        out.z_readout[at] = torch.where(column, lanes.exit_state[rows], stepper.z[rows]).to(torch.float64)
-        out.energy[at] = torch.where(column, lanes.exit_energy[rows], lanes.energy[rows])
-        out.time_settle[at] = torch.where(settled, lanes.exit_time[rows], torch.nan)
-        out.time_end[at] = lanes.time[rows]
-        out.power_W[at] = stepper.power_W[rows].to(torch.float64)
-        out.verdict[at] = code.to(torch.uint8)
-        out.period[at] = torch.where(code == int(Verdict.OSCILLATING), period[rows], torch.nan)
-        rejected = lanes.rejected[rows]
-        out.evaluations[at] = lanes.evaluations[rows] + stepper.evaluations[rows]
-        out.steps[at], out.rejected[at] = lanes.attempts - rejected, rejected
+        verdict[oscillating], verdict[settled] = int(Verdict.OSCILLATING), int(Verdict.SETTLED)
+        verdict[diverged] = int(Verdict.DIVERGED)
+        rows = torch.nonzero(decided).squeeze(1)
+        save(self._outcome, lanes, self._stepper, rows, verdict[rows], period[rows])
         lanes.is_decided[rows] = True
         lanes.until[rows] = self._record_until
+
+    def _stay(self, is_inside: Tensor, has_dwelt: Tensor) -> Tensor:
+        """(lane,) bool: those certified never to leave the band again; one that its rest repels loses its goal."""
+        settled = torch.zeros_like(is_inside)
+        rows = torch.nonzero(is_inside).squeeze(1)
+        if rows.numel() == 0:
+            return settled
+        lanes, drive, rest = self._lanes, self._stepper_drive(rows), self._lanes.rest[rows]
+        offset = self._stepper.z[rows] - rest
+        answer = self._certificates.stay(rows, drive, lanes.time[rows], rest, offset, has_dwelt[rows])
+        settled[rows], lanes.evaluations[rows] = answer.stays, lanes.evaluations[rows] + answer.evaluations
+        self._reject(rows[answer.repels])
+        return settled
 
     def _drop(self) -> None:
         """Take finished lanes out of the batch, where that is worth the copying."""
@@ -284,8 +280,8 @@ class SettleLoop:
         if self._recorder is not None:
             self._recorder.retire(self._slots()[finished])
         rows = torch.nonzero(~finished).squeeze(1)
-        self._recurrence.keep(rows)
-        lanes.keep(rows)
+        for kept in (self._recurrence, self._certificates, lanes):
+            kept.keep(rows)
         if len(lanes):
             self._stepper.keep(rows)
 

@@ -32,13 +32,13 @@ class Recurrence:
     is found (the idea is Brent's, BIT 20:176 (1980), for the cycles of iterated maps).
     """
 
-    def __init__(self, z: Tensor) -> None:
-        """Start watching lanes that are at z (lane, node) at time 0."""
+    def __init__(self, z: Tensor, smallest: float = 0.0) -> None:
+        """Start watching lanes that are at z (lane, node) at time 0, for cycles wider than `smallest`."""
 
         def full(value: float) -> Tensor:
             return torch.full((z.shape[0],), value, dtype=torch.float64, device=z.device)
 
-        self._anchor = z.clone()
+        self._anchor, self._smallest = z.clone(), smallest**2
         self._since, self._last_return, self._window = full(0.0), full(0.0), full(ONSET_TAU)
         self._farthest, self._slope = full(0.0), full(0.0)
         self._period, self._miss = full(torch.nan), full(torch.nan)
@@ -73,7 +73,7 @@ class Recurrence:
             theta, nearest = _closest(stepper.segment(turned, h), self._anchor[turned])
             at = time[turned] + theta * h[turned]
             miss = (nearest / self._farthest[turned]).clamp_min(0).sqrt()
-            is_return = miss < RETURN
+            is_return = (miss < RETURN) & (self._farthest[turned] > self._smallest)
             self._note_returns(turned[is_return], at[is_return], miss[is_return], found)
         stale = accepted & (time + h - self._since > self._window)
         self._renew(torch.nonzero(stale).squeeze(1), stepper, time + h)

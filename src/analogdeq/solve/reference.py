@@ -12,8 +12,10 @@ import torch
 from scipy.optimize import brentq
 
 from analogdeq.cores.core import Core, Drive
+from analogdeq.solve.attraction import look_ahead
+from analogdeq.solve.certificate import WELL_INSIDE
 from analogdeq.solve.options import SettleOptions
-from analogdeq.solve.rest import find_rest, is_stable
+from analogdeq.solve.rest import find_rest_for_band
 from analogdeq.solve.trace import Float64
 from analogdeq.solve.verdict import Verdict
 
@@ -65,12 +67,10 @@ def judge(path: Path, core: Core, drive: Drive, options: SettleOptions) -> Judge
     band = options.band * core.full_scale
     if motion < SEARCH_BANDS * band:
         tensor = torch.as_tensor(end, dtype=core.dtype, device=core.device).unsqueeze(0)
-        eps = torch.finfo(core.dtype).eps
-        rest = find_rest(core, drive, tensor, tol=max(1e-6 * band, 4 * eps), good_enough=max(5e-3 * band, 16 * eps))
+        rest = find_rest_for_band(core, drive, tensor, band)
         if bool(rest.is_found):
             found = _settled(path, rest.z[0].double().cpu().numpy(), band, options.dwell_tau)
-            # A path that was never outside has not shown that this rest attracts.
-            if found is not None and (found.time_settle > 0 or _attracts(core, drive, rest.z)):
+            if found is not None and _stays(core, drive, rest.z, tensor - rest.z, band):
                 return found
     period = period_of(path)
     if period is not None:
@@ -119,8 +119,13 @@ def _settled(path: Path, rest: Float64, band: float, dwell_tau: float) -> Judgem
     return Judgement(verdict=Verdict.SETTLED, z=rest, z_readout=z, energy=energy, time_settle=crossing)
 
 
-def _attracts(core: Core, drive: Drive, z: torch.Tensor) -> bool:
-    return core.contraction_gap() > 0 or bool(is_stable(core, drive, z).all())
+def _stays(core: Core, drive: Drive, rest: torch.Tensor, offset: torch.Tensor, band: float) -> bool:
+    """Whether a path that dwelt near a rest never leaves it: a saddle is left, and so is a band by what grows first."""
+    if core.contraction_gap() > 0:
+        return True
+    outlook = look_ahead(core, drive, rest, offset, band)
+    is_well_inside = float(offset.abs().max()) <= WELL_INSIDE * band
+    return bool(outlook.stays) or (is_well_inside and bool(outlook.attracts))
 
 
 def _unsettled(path: Path, verdict: Verdict, period: float = float("nan")) -> Judgement:

@@ -1,5 +1,6 @@
 """The equilibrium a trajectory is about to reach, by root finding from where it is."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -27,15 +28,19 @@ class Rest:
         residual: (lane,) float64. max |F(z) - z|.
         is_found: (lane,) bool. Whether the residual met the tolerance.
         evaluations: (lane,) int64. Evaluations of F and products with its Jacobian.
+        approach: (lane, iterate) float64. How far each Picard iterate was from the fixed point at the most, falling
+            along the row; infinite for a sample that Picard iterations alone did not bring to the tolerance, or that
+            was there from the start.
     """
 
     z: Tensor
     residual: Tensor
     is_found: Tensor
     evaluations: Tensor
+    approach: Tensor
 
 
-def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: float) -> Rest:
+def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: float, near: float = math.inf) -> Rest:
     """The fixed points of F near the given states, every sample on its own.
 
     Picard iterations first, where they contract well: they cost one evaluation each and nothing besides. What they
@@ -48,6 +53,8 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
         z: (lane, node). Where the trajectories are.
         tol: residual at which a sample is done.
         good_enough: residual that still counts as found, where rounding stops the search above `tol`.
+        near: how long the last step of Newton's method may be. Where (I - J)^-1 is large a small residual says
+            little of the distance; the next step does.
     """
     residual_vector = core.fixed_point_map(z, drive).sub_(z)
     rest = Rest(
@@ -55,10 +62,22 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
         residual=_largest(residual_vector),
         is_found=torch.zeros(z.shape[0], dtype=torch.bool, device=z.device),
         evaluations=torch.ones(z.shape[0], dtype=torch.int64, device=z.device),
+        approach=torch.full((z.shape[0], 1), torch.inf, dtype=torch.float64, device=z.device),
     )
     rest, residual_vector = _picard(core, drive, rest, residual_vector, tol)
-    rest = _newton(core, drive, rest, residual_vector, tol)
+    rest = _newton(core, drive, rest, residual_vector, tol, near)
     return replace(rest, is_found=rest.residual <= good_enough)
+
+
+def tolerance(core: Core, band: float) -> float:
+    """The residual at which the middle of such a band is known well enough, or rounding ends the search."""
+    return max(1e-6 * band, 4 * torch.finfo(core.dtype).eps * core.full_scale)
+
+
+def find_rest_for_band(core: Core, drive: Drive, z: Tensor, band: float) -> Rest:
+    """`find_rest` to what the middle of a band of that half width must be known to."""
+    good_enough = max(5e-3 * band, 16 * torch.finfo(core.dtype).eps * core.full_scale)
+    return find_rest(core, drive, z, tol=tolerance(core, band), good_enough=good_enough, near=1e-3 * band)
 
 
 def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float) -> tuple[Rest, Tensor]:
@@ -69,6 +88,7 @@ def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: 
     """
     z, residual, evaluations = rest.z.clone(), rest.residual.clone(), rest.evaluations.clone()
     residual_vector = residual_vector.clone()
+    moves = [residual.clone()]
     rows = torch.nonzero(residual > tol).squeeze(1)
     part, z_part, vector_part, residual_part = drive.rows(rows), z[rows], residual_vector[rows], residual[rows]
     for _ in range(MAX_PICARD):
@@ -82,6 +102,7 @@ def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: 
         better = residual_try < residual[rows]
         won = rows[better]
         z[won], residual_vector[won], residual[won] = z_try[better], vector_try[better], residual_try[better]
+        moves.append(torch.zeros_like(residual).index_copy(0, rows, residual_try))
         # The largest residual need not fall every time for the iteration to converge.
         goes_on = (residual_try < SETBACK * residual_part) & (residual_try > tol)
         keep = torch.nonzero(goes_on).squeeze(1)
@@ -92,10 +113,33 @@ def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: 
         else:
             rows, part = rows[keep], part.rows(keep)
             z_part, vector_part, residual_part = z_try[keep], vector_try[keep], residual_try[keep]
-    return Rest(z=z, residual=residual, is_found=rest.is_found, evaluations=evaluations), residual_vector
+    found = Rest(
+        z=z,
+        residual=residual,
+        is_found=rest.is_found,
+        evaluations=evaluations,
+        approach=_approach(torch.stack(moves, 1), residual <= tol),
+    )
+    return found, residual_vector
 
 
-def _newton(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float) -> Rest:
+def _approach(moves: Tensor, is_done: Tensor) -> Tensor:
+    """Distances from the sum of all moves still to come; beyond the last one they are taken to fall as they have done.
+
+    Args:
+        moves: (lane, iterate) float64. Residual of each iterate, the length of the move to the next; 0 after the end.
+        is_done: (lane,) bool. Whether the last one met the tolerance.
+    """
+    count = torch.count_nonzero(moves, dim=1).clamp_min(1)
+    last = moves.gather(1, (count - 1).unsqueeze(1)).squeeze(1)
+    ratio = (last / moves[:, 0].clamp_min(1e-300)) ** (1 / (count - 1).clamp_min(1))
+    beyond = last * ratio / (1 - ratio).clamp_min(1e-3)
+    distances = moves.flip(1).cumsum(1).flip(1) + beyond.unsqueeze(1)
+    has_moved = torch.count_nonzero(moves, dim=1) > 1
+    return torch.where((is_done & has_moved).unsqueeze(1), distances, torch.inf)
+
+
+def _newton(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float, near: float) -> Rest:
     """Newton-GMRES on F(z) = z; a step that does not halve a sample's residual ends its search.
 
     Source: R. S. Dembo, S. C. Eisenstat, T. Steihaug, SIAM J. Numer. Anal. 19:400 (1982), inexact Newton.
@@ -120,8 +164,8 @@ def _newton(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: 
         residual_vector = residual_vector.index_copy(0, won, vector_try[better])
         residual = residual.index_copy(0, won, residual_try[better])
         is_open = torch.zeros_like(is_open)
-        is_open[won] = residual[won] > tol
-    return Rest(z=z, residual=residual, is_found=rest.is_found, evaluations=evaluations)
+        is_open[won] = (residual[won] > tol) | ((_largest(step.x)[better] > near) & (residual[won] > 0))
+    return replace(rest, z=z, residual=residual, evaluations=evaluations)
 
 
 def flow_eigenvalues(core: Core, drive: Drive, z: Tensor) -> Tensor:

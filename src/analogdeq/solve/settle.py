@@ -94,7 +94,7 @@ def settle(
         judged = back_end.settle_paths(core, drive, start, options, until_tau.tolist())
         outcome = outcome_of_paths(judged, core, drive, start)
         trace = None if record is None else trace_of_paths(judged, core, drive, record)
-    settled = in_si_units(core, drive, start, outcome, trace)
+    settled = in_si_units(core, drive, u, start, outcome, trace)
     if throw and not bool(settled.is_settled.all()):
         raise SettleError(_complaint(settled, core.tau_s, options))
     return settled

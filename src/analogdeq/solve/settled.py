@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.circuits.ledger import Ledger
+from analogdeq.solve.error_bound import Bound, ErrorBounds
 from analogdeq.solve.trace import Trace
 from analogdeq.solve.verdict import Verdict
 
@@ -22,8 +23,7 @@ class Settled:
         ledger: the energy term by term; None for a core without a circuit.
         verdict_code: (batch,) uint8. A `Verdict` each.
         residual: (batch,) float64 [1]. max |F(z) - z| at `z`.
-        error_bound: (batch,) float64 [1]. ||F(z) - z||_2 / (1 - Lipschitz constant of F), a bound on the Euclidean
-            distance of `z` from the equilibrium; NaN where F is no contraction.
+        error_bounds: how far `z` is from the equilibrium at the most, see `error_bound`.
         period_s: (batch,) float64 [s]. Period of the limit cycle; NaN unless oscillating.
         evaluations: (batch,) int64. Evaluations of the derivative spent on each sample.
         steps: (batch,) int64. Accepted steps.
@@ -40,13 +40,27 @@ class Settled:
     ledger: Ledger | None
     verdict_code: Tensor
     residual: Tensor
-    error_bound: Tensor
+    error_bounds: ErrorBounds
     period_s: Tensor
     evaluations: Tensor
     steps: Tensor
     rejected: Tensor
     power_end_W: Tensor | None = None
     trace: Trace | None = None
+
+    @property
+    def error_bound(self) -> Tensor:
+        """(batch,) float64 [1]. ||z - z*||_2 is at most this, proven in double precision; NaN where nothing is.
+
+        Computed when first asked for, because a local bound takes a matrix inverse per sample; until then the core
+        must keep its weights, or nothing is proven.
+        """
+        return self.error_bounds.value
+
+    @property
+    def error_bound_kind(self) -> list[Bound]:
+        """One `Bound` per sample: which proof holds."""
+        return [Bound(code) for code in self.error_bounds.kind.tolist()]
 
     @property
     def verdict(self) -> list[Verdict]:
