@@ -23,8 +23,7 @@ band."""
 URGENT = 0.25
 """Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
 LONG_STEP = 5.0
-"""Nor do searches wait before a step of more than this many of the fastest time constants: it may end inside the band.
-Explicit steps, limited by stability, are shorter."""
+"""Nor do they wait before a step of more of the fastest time constants: it may end inside the band."""
 LOST = 30.0
 """Farther from its equilibrium than this many times its motion, a lane may be heading for another one."""
 DROP_FRACTION = 0.125
@@ -126,11 +125,9 @@ class SettleLoop:
     def _error_ratio(self, error: Tensor, h: Tensor, motion: Tensor, gained: Tensor) -> Tensor:
         """(lane,): local error over tolerance; at most 1 is accepted. Energies may err by rtol of their sum so far."""
         lanes, options = self._lanes, self._options
-        elapsed = lanes.time + h
-        rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
-        share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, elapsed)
-        allowed = lanes.motion * share * options.rtol
-        ratio = error / allowed.add_(options.atol * self._core.full_scale)
+        rate = (lanes.motion_start / motion).log_().abs_().div_(lanes.time + h).nan_to_num_(0.0)
+        share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, lanes.time + h)
+        ratio = error / (options.atol * self._core.full_scale + options.rtol * share * lanes.motion)
         if not self._has_power:
             return ratio
         allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
@@ -159,11 +156,10 @@ class SettleLoop:
             return
         is_lost = lanes.is_aimed & (lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
-        is_close = (lanes.motion < URGENT * lanes.search_below) | (lanes.h > LONG_STEP / self._fastest)
-        is_urgent = bool((waiting & is_close).any())
+        is_urgent = (lanes.motion < URGENT * lanes.search_below) | (lanes.h * self._fastest > LONG_STEP)
         # A batch that waits as a whole gains nothing by waiting longer.
         is_complete = bool(waiting.any()) and bool((waiting | lanes.is_aimed | lanes.is_decided).all())
-        if not is_urgent and not is_complete:
+        if not bool((waiting & is_urgent).any()) and not is_complete:
             return
         rows = torch.nonzero(waiting).squeeze(1)
         eps = torch.finfo(lanes.rest.dtype).eps
