@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from analogdeq.cores.core import Core, Drive
+from analogdeq.cores.core import Core, Drive, turn_of
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.controller import error_share, spread_share
 from analogdeq.solve.lanes import Lanes
@@ -70,7 +70,7 @@ class SettleLoop:
             until=options.max_time_tau,
             motion_limit=RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64)),
         )
-        self._recurrence = Recurrence(z)
+        self._recurrence = Recurrence(z, turn_of(core))
         self._outcome = empty_outcome(z, n_terms)
         self._is_contraction = core.contraction_gap() > 0
 
