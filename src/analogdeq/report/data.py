@@ -83,6 +83,7 @@ class ReportData:
         energy_total_J: (batch,) [J]. Drawn from the supply until readout; NaN for a core without a circuit.
         energy_terms_J: (batch,) [J] by name; they add up to the total. Empty for a core without a circuit.
         tau_s: [s]. The core's time constant.
+        frequency_Hz: [Hz]. Of the oscillators; None where there are none.
         accuracy_ideal: [1]. Share of samples the ideal core gets right; None where there is no such thing.
         accuracy_chip: [1]. The same on the simulated chip.
         assumptions: in the order the report lists them.
@@ -105,6 +106,7 @@ class ReportData:
     energy_total_J: Float64
     energy_terms_J: dict[str, Float64]
     tau_s: float
+    frequency_Hz: float | None = None
     accuracy_ideal: float | None = None
     accuracy_chip: float | None = None
     assumptions: tuple[Assumption, ...] = ()

@@ -5,7 +5,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analogdeq.build import build_chip, build_model, build_settle_options
+from analogdeq.build import build_chip, build_model, build_oscillators, build_settle_options
 from analogdeq.errors import DataError, ScenarioError
 from analogdeq.report import ReportData, Waveforms, write_report
 from analogdeq.runs.assumptions import assumptions_of
@@ -48,6 +48,7 @@ def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
         tau_s=float(evaluation.tau_s),
         accuracy_ideal=evaluation.accuracy_ideal,
         accuracy_chip=evaluation.accuracy_chip,
+        frequency_Hz=None if scenario.oscillator.core == "none" else build_oscillators(scenario).frequency_Hz,
         assumptions=assumptions_of(chip, build_settle_options(scenario)),
         waveforms=waveforms,
         eigenvalues=evaluation.eigenvalues,
@@ -84,7 +85,7 @@ def _is_of(trace: TraceFile, scenario: Scenario) -> bool:
         recorded = _scenario_in(trace.scenario_toml)
     except ScenarioError:
         return False
-    same = ("seeds", "task", "model", "circuit", "device", "settle", "train")
+    same = ("seeds", "task", "model", "circuit", "device", "oscillator", "settle", "train")
     return all(getattr(recorded, name) == getattr(scenario, name) for name in same)
 
 

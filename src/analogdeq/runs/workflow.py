@@ -13,6 +13,7 @@ from analogdeq.build import (
     build_data,
     build_fit_options,
     build_model,
+    build_oscillators,
     build_settle_options,
 )
 from analogdeq.errors import DataError, InputError, RangeError, ScenarioError
@@ -50,6 +51,7 @@ def check_buildable(scenario: Scenario) -> None:
     for section, build in (
         ("device", lambda: device_preset(scenario.device.preset)),
         ("circuit", lambda: build_circuit(scenario)),
+        ("oscillator", lambda: build_oscillators(scenario)),
     ):
         try:
             build()
@@ -116,8 +118,17 @@ def summary_of(scenario: Scenario, result: Evaluation) -> dict[str, Any]:
     return {
         "scenario": scenario.name,
         "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
-        **result.summary(),
+        **_with_cycles(scenario, result.summary()),
     }
+
+
+def _with_cycles(scenario: Scenario, figures: dict[str, Any]) -> dict[str, Any]:
+    """The same with settling times in periods of the oscillators too, where the core is made of those."""
+    if scenario.oscillator.core == "none":
+        return figures
+    frequency_Hz = build_oscillators(scenario).frequency_Hz
+    times = figures["t_settle_s"].items()
+    return figures | {"t_settle_cycles": {key: None if t is None else t * frequency_Hz for key, t in times}}
 
 
 def record_run(run: RunDirectory, scenario: Scenario, argv: list[str], progress: Progress) -> Settled | None:
@@ -192,7 +203,7 @@ def settled_summary(scenario: Scenario, settled: Settled | None) -> dict[str, An
         raise InputError("the scenario records no samples; ask for some with --set trace.samples=8")
     times = settled.t_settle_s[settled.is_settled].numpy()
     terms = settled.ledger.terms_J()
-    return {
+    figures = {
         "scenario": scenario.name,
         "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
         "images": settled.z.shape[0],
@@ -204,6 +215,7 @@ def settled_summary(scenario: Scenario, settled: Settled | None) -> dict[str, An
         "evaluations_mean": float(settled.evaluations.double().mean()),
         "residual_max": float(settled.residual.max()),
     }
+    return _with_cycles(scenario, figures)
 
 
 def write_run_report(run: RunDirectory, argv: list[str], progress: Progress) -> list[Path]:

@@ -21,7 +21,8 @@ class OscillatorCore(nn.Module, ABC):
 
     Args:
         W: (N, N) [1]. Couplings, real or complex; a sparse COO tensor costs one product per edge.
-        U: (2 N, input) [1]. Injection per input: in-phase row 2 i and quadrature row 2 i + 1 of oscillator i.
+        U: (2 N, input) [1]. Injection per input: in-phase row 2 i and quadrature row 2 i + 1 of oscillator i. With
+            (N, input) inputs inject in quadrature only: beside a standing in-phase b, which they then cannot cancel.
         b: (2 N,) [1]. Standing injection, in the same order.
         detuning: (N,) [rad per tau]. Free-running frequency minus that of the reference.
         tuning: (N, input) [rad per tau]. Detuning per input.
@@ -38,6 +39,7 @@ class OscillatorCore(nn.Module, ABC):
     detuning: Tensor
     tuning: Tensor
     power_terms: tuple[str, ...] = ()
+    work_buffers: int = 0
     full_scale: float = 1.0
     rate: Tensor | None = None
 
@@ -59,7 +61,8 @@ class OscillatorCore(nn.Module, ABC):
             weights = nn.Parameter(weights.detach())
         like = weights.new_zeros((), dtype=REAL.get(weights.dtype, weights.dtype))
         inputs = next((t.shape[1] for t in (U, tuning) if isinstance(t, Tensor) and t.ndim == 2), 0)
-        shapes = {"U": (2 * n, inputs), "b": (2 * n,), "detuning": (n,), "tuning": (n, inputs)}
+        rows = n if isinstance(U, Tensor) and U.shape[:1] == (n,) else 2 * n
+        shapes = {"U": (rows, inputs), "b": (2 * n,), "detuning": (n,), "tuning": (n, inputs)}
         given = {"U": U, "b": b, "detuning": detuning, "tuning": tuning}
         self._put("W", weights)
         for name, value in given.items():
@@ -174,7 +177,10 @@ class OscillatorCore(nn.Module, ABC):
 
     def injection(self, u: Tensor, U: Tensor, b: Tensor) -> Tensor:
         """(batch, 2 N): U u + b."""
-        return torch.addmm(b, u, U.T)
+        if U.shape[0] == b.shape[0]:
+            return torch.addmm(b, u, U.T)
+        quadrature = u @ U.T
+        return b + torch.stack((torch.zeros_like(quadrature), quadrature), 2).flatten(1)
 
     def detunings(self, u: Tensor, detuning: Tensor, tuning: Tensor) -> Tensor:
         """(batch, N): detuning + tuning u."""
