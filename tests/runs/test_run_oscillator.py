@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from small_runs import SILENT, SMALL
 
 from analogdeq.build import build_data, build_fit_options, build_model
@@ -37,6 +38,16 @@ def test_the_summary_has_joules_by_term_and_settling_in_cycles(run_folder: Path)
     for key, time_s in summary["t_settle_s"].items():
         assert summary["t_settle_cycles"][key] == pytest.approx(1e9 * time_s)
     assert summary["fraction_not_settled"] == 0
+
+
+def test_the_summary_says_what_phase_noise_costs(run_folder: Path) -> None:
+    rows = json.loads((run_folder / "summary.json").read_text())["accuracy_noisy"]
+    assert [row["linewidth_Hz"] for row in rows] == [1e5, 1e6, 1e7]
+    spread = [row["phase_rms_rad"] for row in rows]
+    # Small noise spreads a locked phase by sqrt(D / rate), D = pi linewidth tau; rates are near 2 per tau.
+    assert spread[0] == pytest.approx((torch.pi * 1e5 / (2 * torch.pi * 1e8) / 2) ** 0.5, rel=0.25)
+    assert spread[1] / spread[0] == pytest.approx(10**0.5, rel=0.02)
+    assert "wide lines" in (run_folder / "report.html").read_text()
 
 
 def test_the_trace_has_the_power_terms_that_add_up(run_folder: Path) -> None:

@@ -86,6 +86,7 @@ class ReportData:
         frequency_Hz: [Hz]. Of the oscillators; None where there are none.
         accuracy_ideal: [1]. Share of samples the ideal core gets right; None where there is no such thing.
         accuracy_chip: [1]. The same on the simulated chip.
+        accuracy_noisy: [1] by linewidth [Hz]. The same while the phases of its oscillators diffuse.
         assumptions: in the order the report lists them.
         waveforms: the recorded samples; None if none were.
         eigenvalues: (any,) complex [1]. Of the Jacobian D W at the equilibria; None if they were not computed.
@@ -109,6 +110,7 @@ class ReportData:
     frequency_Hz: float | None = None
     accuracy_ideal: float | None = None
     accuracy_chip: float | None = None
+    accuracy_noisy: dict[float, float] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     waveforms: Waveforms | None = None
     eigenvalues: npt.NDArray[np.complex128] | None = None

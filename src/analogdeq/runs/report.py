@@ -48,6 +48,7 @@ def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
         tau_s=float(evaluation.tau_s),
         accuracy_ideal=evaluation.accuracy_ideal,
         accuracy_chip=evaluation.accuracy_chip,
+        accuracy_noisy=_noisy(run),
         frequency_Hz=None if scenario.oscillator.core == "none" else build_oscillators(scenario).frequency_Hz,
         assumptions=assumptions_of(chip, build_settle_options(scenario)),
         waveforms=waveforms,
@@ -70,6 +71,12 @@ def _evaluated_scenario(run: RunDirectory) -> Scenario:
         ) from None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{run.summary}: damaged ({error}); evaluate the run again") from None
+
+
+def _noisy(run: RunDirectory) -> dict[float, float]:
+    """Accuracy by linewidth [Hz], where the evaluation had noise."""
+    rows = json.loads(run.summary.read_text(encoding="utf-8")).get("accuracy_noisy", [])
+    return {row["linewidth_Hz"]: row["accuracy"] for row in rows}
 
 
 def _scenario_in(text: str) -> Scenario:

@@ -21,6 +21,7 @@ from analogdeq.library import device_preset
 from analogdeq.models.hybrid import HybridDEQ
 from analogdeq.runs.directory import RunDirectory, write_whole
 from analogdeq.runs.evaluation import CHUNK, Evaluation, evaluate, quantile
+from analogdeq.runs.noise import noise_figures
 from analogdeq.runs.report import report_run
 from analogdeq.runs.threads import threads_for
 from analogdeq.runs.waveforms import record_waveforms
@@ -108,7 +109,8 @@ def evaluate_run(run: RunDirectory, scenario: Scenario, progress: Progress) -> E
         result = evaluate(model, chip, data, build_settle_options(scenario), on_batch)
     result.save(run.evaluation)
     # The scenario as evaluated goes with the figures: --set may have changed it from the run's own.
-    content = {**summary_of(scenario, result), "evaluated_scenario": dump_scenario(scenario)}
+    noise = noise_figures(model, chip, data, build_settle_options(scenario), scenario)
+    content = {**summary_of(scenario, result), **noise, "evaluated_scenario": dump_scenario(scenario)}
     write_whole(run.summary, (json.dumps(content, indent=2) + "\n").encode())
     return result
 
