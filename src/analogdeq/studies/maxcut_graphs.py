@@ -8,7 +8,7 @@ from torch import Tensor
 
 from analogdeq.errors import InputError
 
-DENSE_ABOVE = 0.02
+DENSE_ABOVE = 0.2
 """Share of all pairs that are edges above which a dense product is the cheaper one (docs/oscillators.md)."""
 
 
