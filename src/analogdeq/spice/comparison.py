@@ -131,7 +131,7 @@ def native_energy_J(chip: Chip, settled: Settled) -> dict[str, float]:
     """
     ledger, rest_W = settled.ledger, settled.power_end_W
     if not isinstance(ledger, Ledger) or rest_W is None:
-        raise InputError("the comparison needs a settle of a crossbar chip; nothing else has these energies")
+        raise InputError("the comparison needs a settle of a crossbar chip; a bare core has no energies")
     terms = torch.stack((ledger.crossbar_J, ledger.feedback_J, ledger.node_J, ledger.drivers_J), 1)[0]
     # The ledger goes on until the conversion ends, at the power at rest; the meters are read before it.
     until_settled = (terms - rest_W[0].double() * chip.circuit.adc.conversion_s).tolist()
