@@ -19,7 +19,8 @@ LAYERS = (
     ("linalg",),
     ("placement",),
     ("chip",),
-    ("library",),
+    ("oscillator_chip",),
+    ("library", "oscillator_presets"),
     ("solve",),
     ("gradient",),
     ("models",),
@@ -36,7 +37,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
-PHYSICS = ("devices", "circuits", "cores", "linalg", "solve", "placement", "chip")
+PHYSICS = ("devices", "circuits", "cores", "linalg", "solve", "placement", "chip", "oscillator_chip")
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 
 

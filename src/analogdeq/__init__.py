@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from analogdeq.circuits.amplifier import Amplifier
     from analogdeq.circuits.components import CrossbarCircuit
     from analogdeq.circuits.converters import Converter
+    from analogdeq.circuits.lc_tank import LCTank
     from analogdeq.circuits.ledger import Ledger
+    from analogdeq.circuits.oscillator import OscillatorKind
+    from analogdeq.circuits.oscillator_ledger import OscillatorLedger
+    from analogdeq.circuits.ring import RingOscillator
     from analogdeq.cores.conv import ConvCore
+    from analogdeq.cores.oscillators.corotating import Corotating
+    from analogdeq.cores.oscillators.features import OrderParameter, PhaseDifferences, Quadratures, SquaredAmplitudes
+    from analogdeq.cores.oscillators.from_circuit import ring_core, tank_core
+    from analogdeq.cores.oscillators.noise import diffuse
+    from analogdeq.cores.oscillators.phase import PhaseCore
+    from analogdeq.cores.oscillators.stuart_landau import StuartLandauCore
     from analogdeq.cores.rc import RCCore
     from analogdeq.devices.preset import DevicePreset
     from analogdeq.errors import AnalogdeqError
@@ -24,8 +34,12 @@ if TYPE_CHECKING:
     from analogdeq.gradient.forward import ByRootFinding, BySettling
     from analogdeq.gradient.implicit import ImplicitGradient
     from analogdeq.gradient.log import SolveLog
+    from analogdeq.gradient.phase_propagation import phase_propagation
+    from analogdeq.gradient.rotating_wave import rotating_wave
     from analogdeq.library import device_names, device_preset
     from analogdeq.models.hybrid import HybridDEQ
+    from analogdeq.oscillator_chip import OscillatorChip
+    from analogdeq.oscillator_presets import oscillator_kind, oscillator_names
     from analogdeq.scenario import Scenario, dump_scenario, load_scenario
     from analogdeq.solve.options import SettleOptions
     from analogdeq.solve.record import Record
@@ -43,17 +57,29 @@ _HOME = {
     "Chip": "chip",
     "ConvCore": "cores.conv",
     "Converter": "circuits.converters",
+    "Corotating": "cores.oscillators.corotating",
     "CrossbarCircuit": "circuits.components",
     "DevicePreset": "devices.preset",
     "HybridDEQ": "models.hybrid",
     "ImplicitGradient": "gradient.implicit",
+    "LCTank": "circuits.lc_tank",
     "Ledger": "circuits.ledger",
+    "OrderParameter": "cores.oscillators.features",
+    "OscillatorChip": "oscillator_chip",
+    "OscillatorKind": "circuits.oscillator",
+    "OscillatorLedger": "circuits.oscillator_ledger",
+    "PhaseCore": "cores.oscillators.phase",
+    "PhaseDifferences": "cores.oscillators.features",
+    "Quadratures": "cores.oscillators.features",
     "RCCore": "cores.rc",
     "Record": "solve.record",
+    "RingOscillator": "circuits.ring",
     "Scenario": "scenario",
     "SettleOptions": "solve.options",
     "Settled": "solve.settled",
     "SolveLog": "gradient.log",
+    "SquaredAmplitudes": "cores.oscillators.features",
+    "StuartLandauCore": "cores.oscillators.stuart_landau",
     "Trace": "solve.trace",
     "TraceFile": "trace",
     "TraceHeader": "trace",
@@ -65,12 +91,19 @@ _HOME = {
     "build_model": "build",
     "device_names": "library",
     "device_preset": "library",
+    "diffuse": "cores.oscillators.noise",
     "dump_scenario": "scenario",
     "equilibrium": "gradient.equilibrium",
     "load_scenario": "scenario",
     "open_trace": "trace",
+    "oscillator_kind": "oscillator_presets",
+    "oscillator_names": "oscillator_presets",
+    "phase_propagation": "gradient.phase_propagation",
     "provenance": "trace",
+    "ring_core": "cores.oscillators.from_circuit",
+    "rotating_wave": "gradient.rotating_wave",
     "settle": "solve.settle",
+    "tank_core": "cores.oscillators.from_circuit",
     "write_trace": "trace",
 }
 
@@ -82,17 +115,29 @@ __all__ = [
     "Chip",
     "ConvCore",
     "Converter",
+    "Corotating",
     "CrossbarCircuit",
     "DevicePreset",
     "HybridDEQ",
     "ImplicitGradient",
+    "LCTank",
     "Ledger",
+    "OrderParameter",
+    "OscillatorChip",
+    "OscillatorKind",
+    "OscillatorLedger",
+    "PhaseCore",
+    "PhaseDifferences",
+    "Quadratures",
     "RCCore",
     "Record",
+    "RingOscillator",
     "Scenario",
     "SettleOptions",
     "Settled",
     "SolveLog",
+    "SquaredAmplitudes",
+    "StuartLandauCore",
     "Trace",
     "TraceFile",
     "TraceHeader",
@@ -104,12 +149,19 @@ __all__ = [
     "build_model",
     "device_names",
     "device_preset",
+    "diffuse",
     "dump_scenario",
     "equilibrium",
     "load_scenario",
     "open_trace",
+    "oscillator_kind",
+    "oscillator_names",
+    "phase_propagation",
     "provenance",
+    "ring_core",
+    "rotating_wave",
     "settle",
+    "tank_core",
     "write_trace",
 ]
 

@@ -1,5 +1,7 @@
 """From a scenario to objects: the one place that knows every concrete class."""
 
+from dataclasses import replace
+
 import torch
 
 from analogdeq import library
@@ -7,10 +9,16 @@ from analogdeq.chip import Chip
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
+from analogdeq.circuits.oscillator import OscillatorKind
+from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.cores.rc import RCCore
+from analogdeq.errors import InputError
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.models.hybrid import HybridDEQ, digits_model
+from analogdeq.models.oscillator import oscillator_model
+from analogdeq.oscillator_chip import AnyChip, OscillatorChip
+from analogdeq.oscillator_presets import oscillator_kind
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
 from analogdeq.tasks.dataset import Dataset
@@ -72,12 +80,29 @@ def build_settle_options(scenario: Scenario) -> SettleOptions:
     )
 
 
+def build_oscillators(scenario: Scenario) -> OscillatorKind:
+    """The scenario's kind of oscillator: its preset, with what the scenario says itself."""
+    o = scenario.oscillator
+    kind = oscillator_kind(o.preset)
+    return replace(
+        kind,
+        frequency_Hz=kind.frequency_Hz if o.frequency_Hz is None else o.frequency_Hz,
+        lock_ratio=kind.lock_ratio if o.lock_ratio is None else o.lock_ratio,
+        frequency_sd=o.frequency_sd,
+        linewidth_Hz=o.linewidth_Hz,
+    )
+
+
 def build_model(scenario: Scenario, *, seed: int | None = None) -> HybridDEQ:
     """An untrained model, the same for the same seed."""
-    circuit = build_circuit(scenario)
-    m, t = scenario.model, scenario.train
-    forward: Forward = ByRootFinding() if t.forward == "root" else BySettling(build_settle_options(scenario))
-    model = digits_model(
+    generator = torch.Generator().manual_seed(scenario.seeds.train if seed is None else seed)
+    build = _crossbar_model if scenario.oscillator.core == "none" else _oscillator_model
+    return build(scenario, generator).to(DTYPES[scenario.settle.dtype])
+
+
+def _crossbar_model(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
+    circuit, m = build_circuit(scenario), scenario.model
+    return digits_model(
         pixels=PIXELS,
         inputs=m.inputs,
         nodes=m.nodes,
@@ -86,11 +111,40 @@ def build_model(scenario: Scenario, *, seed: int | None = None) -> HybridDEQ:
         analog_init_gain=m.analog_init_gain,
         tau_s=circuit.tau_s,
         gain=circuit.gain,
-        generator=torch.Generator().manual_seed(scenario.seeds.train if seed is None else seed),
-        forward=forward,
-        gradient=ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter),
+        generator=generator,
+        forward=_forward(scenario),
+        gradient=_gradient(scenario),
     )
-    return model.to(DTYPES[scenario.settle.dtype])
+
+
+def _oscillator_model(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
+    m, o = scenario.model, scenario.oscillator
+    return oscillator_model(
+        pixels=PIXELS,
+        inputs=m.inputs,
+        oscillators=m.nodes,
+        classes=CLASSES,
+        amplitudes=o.core == "stuart-landau",
+        shear=o.shear,
+        coupling_init_gain=m.analog_init_gain,
+        injection=o.injection,
+        tau_s=build_oscillators(scenario).tau_s,
+        generator=generator,
+        # Forward Euler on the phases: half a time constant per step is stable for pulls of up to four.
+        forward=_forward(scenario, ByRootFinding(relaxation=0.5, max_relaxations=40)),
+        gradient=_gradient(scenario),
+    )
+
+
+def _forward(scenario: Scenario, root: ByRootFinding | None = None) -> Forward:
+    if scenario.train.forward == "root":
+        return root or ByRootFinding()
+    return BySettling(build_settle_options(scenario))
+
+
+def _gradient(scenario: Scenario) -> ImplicitGradient:
+    t = scenario.train
+    return ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter)
 
 
 def build_fit_options(scenario: Scenario) -> FitOptions:
@@ -110,17 +164,24 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
     )
 
 
-def build_chip(scenario: Scenario, core: RCCore | None = None, *, seed: int | None = None) -> Chip:
-    """A chip of the scenario's circuit and device.
+def build_chip(scenario: Scenario, core: RCCore | OscillatorCore | None = None, *, seed: int | None = None) -> AnyChip:
+    """A chip of the scenario's circuit and device, and of its oscillators where the core is one of those.
 
     Args:
         scenario: what to build.
         core: the trained core to place on it; an untrained one if None.
         seed: the chip seed; the scenario's if None.
+
+    Raises:
+        InputError: if the core is not of the scenario's kind.
     """
-    return Chip(
-        core or build_model(scenario).core,
-        build_circuit(scenario),
-        library.device_preset(scenario.device.preset),
-        seed=scenario.seeds.chip if seed is None else seed,
-    )
+    core = core or build_model(scenario).core
+    device, seed = library.device_preset(scenario.device.preset), scenario.seeds.chip if seed is None else seed
+    if isinstance(core, OscillatorCore) == (scenario.oscillator.core == "none"):
+        raise InputError(
+            f"a {type(core).__name__} does not fit the scenario's oscillator.core = {scenario.oscillator.core!r}"
+        )
+    if isinstance(core, RCCore):
+        return Chip(core, build_circuit(scenario), device, seed=seed)
+    kind, temperature_K = build_oscillators(scenario), scenario.oscillator.temperature_K
+    return OscillatorChip(core, build_circuit(scenario), kind, device, seed=seed, temperature_K=temperature_K)

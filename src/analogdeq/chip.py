@@ -36,6 +36,8 @@ class Chip:
     """
 
     power_terms: tuple[str, ...] = POWER_TERMS
+    supply_terms: tuple[str, ...] = ("drivers",)
+    """The power terms that add up to the draw from the supply; the others are parts of these."""
     work_buffers: int = 2
 
     def __init__(

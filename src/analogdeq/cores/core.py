@@ -1,7 +1,7 @@
 """What a settle needs to know of a network: the core protocol."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -116,3 +116,18 @@ class Core(Protocol):
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""
         ...
+
+
+@runtime_checkable
+class Angular(Protocol):
+    """A core whose states are angles: a state and one that is whole turns away are the same oscillation."""
+
+    @property
+    def turn(self) -> float | None:
+        """Length after which every state repeats; None where states are no angles after all."""
+        ...
+
+
+def turn_of(core: Core) -> float | None:
+    """Length after which every state of a core repeats; None for states that are no angles."""
+    return core.turn if isinstance(core, Angular) else None

@@ -5,6 +5,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.cores.rc import RCCore
 from analogdeq.gradient.equilibrium import equilibrium
 from analogdeq.gradient.forward import Forward
@@ -18,7 +19,7 @@ class HybridDEQ(nn.Module):
 
     Args:
         encoder: (batch, ...) -> (batch, input), within -1 to +1, the range of the chip's DAC.
-        core: the analog part; its W, U, b are the analog parameters.
+        core: the analog part; its W, U, b (and detunings) are the analog parameters.
         readout: (batch, node) -> (batch, class).
         forward: how equilibria are found in training.
         gradient: how they are differentiated.
@@ -27,7 +28,7 @@ class HybridDEQ(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        core: RCCore,
+        core: RCCore | OscillatorCore,
         readout: nn.Module,
         *,
         forward: Forward | None = None,

@@ -83,8 +83,10 @@ class ReportData:
         energy_total_J: (batch,) [J]. Drawn from the supply until readout; NaN for a core without a circuit.
         energy_terms_J: (batch,) [J] by name; they add up to the total. Empty for a core without a circuit.
         tau_s: [s]. The core's time constant.
+        frequency_Hz: [Hz]. Of the oscillators; None where there are none.
         accuracy_ideal: [1]. Share of samples the ideal core gets right; None where there is no such thing.
         accuracy_chip: [1]. The same on the simulated chip.
+        accuracy_noisy: [1] by linewidth [Hz]. The same while the phases of its oscillators diffuse.
         assumptions: in the order the report lists them.
         waveforms: the recorded samples; None if none were.
         eigenvalues: (any,) complex [1]. Of the Jacobian D W at the equilibria; None if they were not computed.
@@ -105,8 +107,10 @@ class ReportData:
     energy_total_J: Float64
     energy_terms_J: dict[str, Float64]
     tau_s: float
+    frequency_Hz: float | None = None
     accuracy_ideal: float | None = None
     accuracy_chip: float | None = None
+    accuracy_noisy: dict[float, float] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     waveforms: Waveforms | None = None
     eigenvalues: npt.NDArray[np.complex128] | None = None

@@ -65,6 +65,7 @@ def key_numbers(data: ReportData) -> list[KeyNumber]:
     if np.isfinite(data.t_settle_s).any():
         p95 = format_quantity(_percentile(data.t_settle_s, 95), "s")
         numbers.append(KeyNumber("settling time, median", _median(data.t_settle_s, "s"), f"95 % within {p95}"))
+        numbers.extend(_cycles(data))
     if np.isfinite(data.energy_total_J).any():
         p95 = format_quantity(_percentile(data.energy_total_J, 95), "J")
         numbers.append(
@@ -82,6 +83,9 @@ def result_rows(data: ReportData) -> list[Row]:
         rows.append(Row("accuracy, ideal core", _percent(data.accuracy_ideal), "exact weights, exact equilibrium"))
     if data.accuracy_chip is not None:
         rows.append(Row("accuracy, chip", _percent(data.accuracy_chip), "the simulated chip's own state at readout"))
+    for linewidth_Hz, share in data.accuracy_noisy.items():
+        line = format_quantity(linewidth_Hz, "Hz")
+        rows.append(Row(f"accuracy, chip, {line} wide lines", _percent(share), "read once while the phases diffuse"))
     rows += _spread(data.t_settle_s, "settling time", "s", "last time outside the band around the equilibrium")
     rows += _spread(data.energy_total_J, "energy per inference", "J", "drawn from the supply from power-on to readout")
     unsettled = np.count_nonzero(data.verdict_code != Verdict.SETTLED) / data.verdict_code.size
@@ -90,6 +94,16 @@ def result_rows(data: ReportData) -> list[Row]:
     rows.append(Row("evaluations per sample, median / max", evaluations, "of the derivative; what the simulation cost"))
     rows.append(Row("time constant τ", format_quantity(data.tau_s, "s"), "of the slowest node"))
     return rows
+
+
+def _cycles(data: ReportData) -> list[KeyNumber]:
+    """The settling time in periods of the oscillators, where there are any."""
+    if data.frequency_Hz is None:
+        return []
+    cycles = data.t_settle_s * data.frequency_Hz
+    median, p95 = _percentile(cycles, 50), _percentile(cycles, 95)
+    note = f"95 % within {p95:.1f}, at {format_quantity(data.frequency_Hz, 'Hz')}"
+    return [KeyNumber("settling cycles, median", f"{median:.1f}", note)]
 
 
 def term_rows(data: ReportData) -> list[TermRow]:

@@ -1,15 +1,19 @@
 """Everything a run takes for granted, as rows of a table: a figure without its assumptions is an advertisement."""
 
 from analogdeq.chip import Chip
+from analogdeq.oscillator_chip import AnyChip, OscillatorChip
 from analogdeq.report import Assumption
+from analogdeq.runs.oscillator_assumptions import oscillator_rows
 from analogdeq.solve.options import SettleOptions
 from analogdeq.units import format_quantity
 
 EQUATIONS = "docs/equations.md"
 
 
-def assumptions_of(chip: Chip, options: SettleOptions) -> tuple[Assumption, ...]:
+def assumptions_of(chip: AnyChip, options: SettleOptions) -> tuple[Assumption, ...]:
     """The rows for one chip and one way of settling it."""
+    if isinstance(chip, OscillatorChip):
+        return tuple(Assumption(*row) for row in (*oscillator_rows(chip), *_device(chip), *_method(options)))
     return tuple(Assumption(*row) for row in (*_circuit(chip), *_power(chip), *_device(chip), *_method(options)))
 
 
@@ -54,7 +58,7 @@ def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _device(chip: Chip) -> list[tuple[str, str, str, str]]:
+def _device(chip: AnyChip) -> list[tuple[str, str, str, str]]:
     d = chip.device_preset
     return [
         ("device", d.title, "programming error, one draw per device from the chip seed", d.source),

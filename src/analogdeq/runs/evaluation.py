@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from analogdeq.chip import Chip
 from analogdeq.errors import DataError
 from analogdeq.models.hybrid import HybridDEQ
+from analogdeq.oscillator_chip import AnyChip
 from analogdeq.runs.directory import write_whole
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.rest import flow_eigenvalues
@@ -128,7 +128,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    model: HybridDEQ, chip: Chip, data: Dataset, options: SettleOptions, progress: Callable[[int, int], None]
+    model: HybridDEQ, chip: AnyChip, data: Dataset, options: SettleOptions, progress: Callable[[int, int], None]
 ) -> Evaluation:
     """Settle every test image on the chip, and classify it on the ideal core too.
 
@@ -154,7 +154,7 @@ def evaluate(
     return _joined(parts, label, torch.cat(ideal), torch.cat(on_chip), eigenvalues, chip)
 
 
-def settle_with(chip: Chip, u: Tensor, options: SettleOptions) -> Settled:
+def settle_with(chip: AnyChip, u: Tensor, options: SettleOptions) -> Settled:
     """`settle` with its options as one object."""
     return settle(
         chip, u, method=options.method, rtol=options.rtol, atol=options.atol, band=options.band,
@@ -163,7 +163,7 @@ def settle_with(chip: Chip, u: Tensor, options: SettleOptions) -> Settled:
 
 
 def _joined(
-    parts: list[Settled], label: Tensor, ideal: Tensor, on_chip: Tensor, eigenvalues: Tensor, chip: Chip
+    parts: list[Settled], label: Tensor, ideal: Tensor, on_chip: Tensor, eigenvalues: Tensor, chip: AnyChip
 ) -> Evaluation:
     def column(name: str) -> npt.NDArray[Any]:
         return torch.cat([getattr(part, name) for part in parts]).cpu().numpy()
@@ -172,7 +172,7 @@ def _joined(
     names = list(terms[0])
     stacked = np.concatenate([torch.stack([table[name] for name in names], 1).cpu().numpy() for table in terms])
     t_settle, energy = column("t_settle_s"), column("energy_J")
-    drivers_W = column("power_end_W")[:, chip.power_terms.index("drivers")]
+    supply_W = column("power_end_W")[:, [chip.power_terms.index(name) for name in chip.supply_terms]].sum(1)
     slowest = np.nanmax(np.append(t_settle, column("t_end_s")[np.isnan(t_settle)].max(initial=0.0)))
     wait_s = np.where(np.isnan(t_settle), 0.0, slowest - np.nan_to_num(t_settle))
     return Evaluation(
@@ -184,7 +184,7 @@ def _joined(
         evaluations=column("evaluations"),
         residual=column("residual"),
         energy_J=energy,
-        clocked_energy_J=energy + (drivers_W + chip.bias_W()) * wait_s,
+        clocked_energy_J=energy + (supply_W + chip.bias_W()) * wait_s,
         energy_terms_J=stacked,
         terms=np.array(names),
         eigenvalues=eigenvalues.flatten().to(torch.complex128).cpu().numpy(),

@@ -33,7 +33,7 @@ def place(source: str, *, image: int = 0, overrides: list[str] | None = None, se
     """The chip of a run directory or a scenario, with the encoded test image `image`.
 
     Raises:
-        InputError: if there is no such image.
+        InputError: if there is no such image, or the core is none of the RC kind.
         ScenarioError: if the scenario is unusable.
     """
     scenario, model = network(source, overrides, seed)
@@ -41,6 +41,8 @@ def place(source: str, *, image: int = 0, overrides: list[str] | None = None, se
     if not 0 <= image < images.shape[0]:
         raise InputError(f"there is no test image {image}; the scenario has {images.shape[0]}, counted from 0")
     chip = build_chip(scenario, model.core)
+    if not isinstance(chip, Chip):
+        raise InputError(f"scenario {scenario.name!r} has an oscillator core; SPICE netlists are of RC crossbars")
     with torch.no_grad():
         u = model.encoder(images[image : image + 1].to(chip.dtype))[0]
     return Placed(scenario, chip, u)

@@ -5,7 +5,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analogdeq.build import build_chip, build_model, build_settle_options
+from analogdeq.build import build_chip, build_model, build_oscillators, build_settle_options
 from analogdeq.errors import DataError, ScenarioError
 from analogdeq.report import ReportData, Waveforms, write_report
 from analogdeq.runs.assumptions import assumptions_of
@@ -48,6 +48,8 @@ def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
         tau_s=float(evaluation.tau_s),
         accuracy_ideal=evaluation.accuracy_ideal,
         accuracy_chip=evaluation.accuracy_chip,
+        accuracy_noisy=_noisy(run),
+        frequency_Hz=None if scenario.oscillator.core == "none" else build_oscillators(scenario).frequency_Hz,
         assumptions=assumptions_of(chip, build_settle_options(scenario)),
         waveforms=waveforms,
         eigenvalues=evaluation.eigenvalues,
@@ -71,6 +73,12 @@ def _evaluated_scenario(run: RunDirectory) -> Scenario:
         raise DataError(f"{run.summary}: damaged ({error}); evaluate the run again") from None
 
 
+def _noisy(run: RunDirectory) -> dict[float, float]:
+    """Accuracy by linewidth [Hz], where the evaluation had noise."""
+    rows = json.loads(run.summary.read_text(encoding="utf-8")).get("accuracy_noisy", [])
+    return {row["linewidth_Hz"]: row["accuracy"] for row in rows}
+
+
 def _scenario_in(text: str) -> Scenario:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "scenario.toml")
@@ -84,7 +92,7 @@ def _is_of(trace: TraceFile, scenario: Scenario) -> bool:
         recorded = _scenario_in(trace.scenario_toml)
     except ScenarioError:
         return False
-    same = ("seeds", "task", "model", "circuit", "device", "settle", "train")
+    same = ("seeds", "task", "model", "circuit", "device", "oscillator", "settle", "train")
     return all(getattr(recorded, name) == getattr(scenario, name) for name in same)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.chip import Chip
+from analogdeq.oscillator_chip import AnyChip
 from analogdeq.runs.evaluation import settle_with
 from analogdeq.scenario import Scenario, dump_scenario
 from analogdeq.solve.options import SettleOptions
@@ -20,7 +21,7 @@ AFTER = 1.25
 
 @torch.no_grad()
 def record_waveforms(
-    path: Path, chip: Chip, u: Tensor, options: SettleOptions, scenario: Scenario, provenance: dict[str, str]
+    path: Path, chip: AnyChip, u: Tensor, options: SettleOptions, scenario: Scenario, provenance: dict[str, str]
 ) -> Settled:
     """Settle the inputs u (sample, input) and stream every one's waveforms to `path`, readable while they grow.
 
@@ -35,10 +36,10 @@ def record_waveforms(
         sample=torch.arange(u.shape[0]).numpy(),
         n_nodes=chip.n_nodes,
         terms=chip.power_terms,
-        supply_terms=("drivers",),
+        supply_terms=chip.supply_terms,
         energy_terms=tuple(plain.ledger.terms_J()) if plain.ledger is not None else (),
         band=options.band * chip.full_scale,
-        unit_voltage_V=chip.circuit.unit_voltage_V,
+        unit_voltage_V=chip.circuit.unit_voltage_V if isinstance(chip, Chip) else None,
     )
     with TraceWriter(path, header, overwrite=True) as writer:
         record = Record(

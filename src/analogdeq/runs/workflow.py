@@ -13,6 +13,7 @@ from analogdeq.build import (
     build_data,
     build_fit_options,
     build_model,
+    build_oscillators,
     build_settle_options,
 )
 from analogdeq.errors import DataError, InputError, RangeError, ScenarioError
@@ -20,6 +21,7 @@ from analogdeq.library import device_preset
 from analogdeq.models.hybrid import HybridDEQ
 from analogdeq.runs.directory import RunDirectory, write_whole
 from analogdeq.runs.evaluation import CHUNK, Evaluation, evaluate, quantile
+from analogdeq.runs.noise import noise_figures
 from analogdeq.runs.report import report_run
 from analogdeq.runs.threads import threads_for
 from analogdeq.runs.waveforms import record_waveforms
@@ -50,6 +52,7 @@ def check_buildable(scenario: Scenario) -> None:
     for section, build in (
         ("device", lambda: device_preset(scenario.device.preset)),
         ("circuit", lambda: build_circuit(scenario)),
+        ("oscillator", lambda: build_oscillators(scenario)),
     ):
         try:
             build()
@@ -106,7 +109,8 @@ def evaluate_run(run: RunDirectory, scenario: Scenario, progress: Progress) -> E
         result = evaluate(model, chip, data, build_settle_options(scenario), on_batch)
     result.save(run.evaluation)
     # The scenario as evaluated goes with the figures: --set may have changed it from the run's own.
-    content = {**summary_of(scenario, result), "evaluated_scenario": dump_scenario(scenario)}
+    noise = noise_figures(model, chip, data, build_settle_options(scenario), scenario)
+    content = {**summary_of(scenario, result), **noise, "evaluated_scenario": dump_scenario(scenario)}
     write_whole(run.summary, (json.dumps(content, indent=2) + "\n").encode())
     return result
 
@@ -116,8 +120,17 @@ def summary_of(scenario: Scenario, result: Evaluation) -> dict[str, Any]:
     return {
         "scenario": scenario.name,
         "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
-        **result.summary(),
+        **_with_cycles(scenario, result.summary()),
     }
+
+
+def _with_cycles(scenario: Scenario, figures: dict[str, Any]) -> dict[str, Any]:
+    """The same with settling times in periods of the oscillators too, where the core is made of those."""
+    if scenario.oscillator.core == "none":
+        return figures
+    frequency_Hz = build_oscillators(scenario).frequency_Hz
+    times = figures["t_settle_s"].items()
+    return figures | {"t_settle_cycles": {key: None if t is None else t * frequency_Hz for key, t in times}}
 
 
 def record_run(run: RunDirectory, scenario: Scenario, argv: list[str], progress: Progress) -> Settled | None:
@@ -192,7 +205,7 @@ def settled_summary(scenario: Scenario, settled: Settled | None) -> dict[str, An
         raise InputError("the scenario records no samples; ask for some with --set trace.samples=8")
     times = settled.t_settle_s[settled.is_settled].numpy()
     terms = settled.ledger.terms_J()
-    return {
+    figures = {
         "scenario": scenario.name,
         "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
         "images": settled.z.shape[0],
@@ -204,6 +217,7 @@ def settled_summary(scenario: Scenario, settled: Settled | None) -> dict[str, An
         "evaluations_mean": float(settled.evaluations.double().mean()),
         "residual_max": float(settled.residual.max()),
     }
+    return _with_cycles(scenario, figures)
 
 
 def write_run_report(run: RunDirectory, argv: list[str], progress: Progress) -> list[Path]:

@@ -5,6 +5,7 @@ from typing import final
 from analogdeq.scenario.circuit import Circuit
 from analogdeq.scenario.device import Device
 from analogdeq.scenario.experiment import Model, Output, Seeds, Task, Trace
+from analogdeq.scenario.oscillator import Oscillator
 from analogdeq.scenario.section import Section
 from analogdeq.scenario.settle import Settle
 from analogdeq.scenario.text import Line, Prose, Slug
@@ -29,6 +30,7 @@ class Scenario(Section):
     model: Model = Model()
     circuit: Circuit
     device: Device = Device()
+    oscillator: Oscillator = Oscillator()
     settle: Settle = Settle()
     train: Train = Train()
     trace: Trace = Trace()

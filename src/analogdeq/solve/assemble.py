@@ -6,7 +6,9 @@ from torch import Tensor
 
 from analogdeq.chip import Chip
 from analogdeq.circuits.ledger import Ledger
+from analogdeq.circuits.oscillator_ledger import OscillatorLedger
 from analogdeq.cores.core import Core, Drive
+from analogdeq.oscillator_chip import OscillatorChip
 from analogdeq.solve.error_bound import ErrorBounds
 from analogdeq.solve.flow import Flow
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -78,8 +80,8 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
     return memory.trace() if record.sink is None else None
 
 
-def _ledger(core: Core, start: Tensor, outcome: Outcome) -> Ledger | None:
-    if not isinstance(core, Chip):
+def _ledger(core: Core, start: Tensor, outcome: Outcome) -> Ledger | OscillatorLedger | None:
+    if not isinstance(core, Chip | OscillatorChip):
         return None
     readout_s = torch.where(torch.isnan(outcome.time_settle), outcome.time_end, outcome.time_settle) * core.tau_s
     return core.ledger(outcome.energy * core.tau_s, outcome.power_W, readout_s, start, outcome.z_readout)

@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from analogdeq.cores.core import Core, Drive
+from analogdeq.cores.core import Core, Drive, turn_of
 from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.certificate import Certificates
@@ -75,7 +75,7 @@ class SettleLoop:
             until=options.max_time_tau,
             motion_limit=RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64)),
         )
-        self._recurrence = Recurrence(z, 0.1 * self._band)
+        self._recurrence = Recurrence(z, 0.1 * self._band, turn_of(core))
         self._outcome = empty_outcome(z, n_terms)
         self._certificates = Certificates(core, z, self._band)
 

@@ -32,13 +32,16 @@ class Recurrence:
     is found (the idea is Brent's, BIT 20:176 (1980), for the cycles of iterated maps).
     """
 
-    def __init__(self, z: Tensor, smallest: float = 0.0) -> None:
-        """Start watching lanes that are at z (lane, node) at time 0, for cycles wider than `smallest`."""
+    def __init__(self, z: Tensor, smallest: float = 0.0, turn: float | None = None) -> None:
+        """Start watching lanes that are at z (lane, node) at time 0, for cycles wider than `smallest`.
+
+        States that are angles repeat after `turn`.
+        """
 
         def full(value: float) -> Tensor:
             return torch.full((z.shape[0],), value, dtype=torch.float64, device=z.device)
 
-        self._anchor, self._smallest = z.clone(), smallest**2
+        self._anchor, self._smallest, self._turn = z.clone(), smallest**2, turn
         self._since, self._last_return, self._window = full(0.0), full(0.0), full(ONSET_TAU)
         self._farthest, self._slope = full(0.0), full(0.0)
         self._period, self._miss = full(torch.nan), full(torch.nan)
@@ -62,7 +65,7 @@ class Recurrence:
         found = torch.full_like(time, torch.nan)
         if not bool((time + h > ONSET_TAU).any()):
             return found
-        offset = stepper.z_new - self._anchor
+        offset = _wrapped(stepper.z_new - self._anchor, self._turn)
         squared = (offset * offset).sum(1).to(torch.float64)
         slope = (offset * stepper.dz_new).sum(1).to(torch.float64)
         # The squared distance has a minimum inside the step where its slope turns from falling to rising.
@@ -70,7 +73,7 @@ class Recurrence:
         self._slope = torch.where(accepted, slope, self._slope)
         self._farthest = torch.where(accepted, torch.maximum(self._farthest, squared), self._farthest)
         if turned.numel():
-            theta, nearest = _closest(stepper.segment(turned, h), self._anchor[turned])
+            theta, nearest = _closest(stepper.segment(turned, h), self._anchor[turned], self._turn)
             at = time[turned] + theta * h[turned]
             miss = (nearest / self._farthest[turned]).clamp_min(0).sqrt()
             is_return = (miss < RETURN) & (self._farthest[turned] > self._smallest)
@@ -105,13 +108,18 @@ class Recurrence:
         self._period[rows], self._miss[rows] = torch.nan, torch.nan
 
 
-def _closest(segment: Segment, anchor: Tensor) -> tuple[Tensor, Tensor]:
+def _wrapped(offset: Tensor, turn: float | None) -> Tensor:
+    """The offset to the nearest of all repetitions: half a turn at the most."""
+    return offset if turn is None else offset - turn * torch.round(offset / turn)
+
+
+def _closest(segment: Segment, anchor: Tensor, turn: float | None) -> tuple[Tensor, Tensor]:
     """Fraction of the step at the closest approach, and the squared distance there; nested grids and a parabola."""
     fractions = torch.linspace(0, 1, POINTS + 1, dtype=torch.float64, device=anchor.device)
     low, width = torch.zeros(anchor.shape[0], dtype=torch.float64, device=anchor.device), 1.0
     for _ in range(LEVELS):
         theta = low.unsqueeze(1) + width * fractions
-        offset = segment.states(theta) - anchor.unsqueeze(1)
+        offset = _wrapped(segment.states(theta) - anchor.unsqueeze(1), turn)
         squared = offset.double().square_().sum(2)
         best = squared.argmin(1).clamp(1, POINTS - 1).unsqueeze(1)
         low, width = theta.gather(1, best - 1).squeeze(1), 2 * width / POINTS

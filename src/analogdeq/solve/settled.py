@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.circuits.ledger import Ledger
+from analogdeq.circuits.oscillator_ledger import OscillatorLedger
 from analogdeq.solve.error_bound import Bound, ErrorBounds
 from analogdeq.solve.trace import Trace
 from analogdeq.solve.verdict import Verdict
@@ -37,7 +38,7 @@ class Settled:
     t_settle_s: Tensor
     t_end_s: Tensor
     energy_J: Tensor
-    ledger: Ledger | None
+    ledger: Ledger | OscillatorLedger | None
     verdict_code: Tensor
     residual: Tensor
     error_bounds: ErrorBounds

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from analogdeq.chip import Chip
+from analogdeq.circuits.ledger import Ledger
 from analogdeq.errors import InputError
 from analogdeq.solve.settled import Settled
 from analogdeq.spice.answer import SpiceAnswer
@@ -129,8 +130,8 @@ def native_energy_J(chip: Chip, settled: Settled) -> dict[str, float]:
         InputError: if the settle has no ledger.
     """
     ledger, rest_W = settled.ledger, settled.power_end_W
-    if ledger is None or rest_W is None:
-        raise InputError("the comparison needs a settle of a chip; a bare core has no energies")
+    if not isinstance(ledger, Ledger) or rest_W is None:
+        raise InputError("the comparison needs a settle of a crossbar chip; a bare core has no energies")
     terms = torch.stack((ledger.crossbar_J, ledger.feedback_J, ledger.node_J, ledger.drivers_J), 1)[0]
     # The ledger goes on until the conversion ends, at the power at rest; the meters are read before it.
     until_settled = (terms - rest_W[0].double() * chip.circuit.adc.conversion_s).tolist()

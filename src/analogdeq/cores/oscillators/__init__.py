@@ -1,0 +1,1 @@
+"""Coupled oscillators whose locked state is the equilibrium: phases, or amplitudes and phases."""
