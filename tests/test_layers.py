@@ -22,6 +22,7 @@ LAYERS = (
     ("library",),
     ("solve",),
     ("gradient",),
+    ("stability",),
     ("models",),
     ("trace",),
     ("spice",),

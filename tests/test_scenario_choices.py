@@ -10,6 +10,7 @@ from analogdeq.scenario.experiment import Model
 from analogdeq.scenario.settle import Settle
 from analogdeq.scenario.train import Train
 from analogdeq.solve.options import METHODS
+from analogdeq.stability.parametrise import WEIGHTS
 
 
 def choices(section: type, field: str) -> set[str]:
@@ -27,3 +28,7 @@ def test_scenarios_offer_the_mappings_and_gradient_solvers_there_are() -> None:
 
 def test_scenarios_offer_only_bounded_activations() -> None:
     assert choices(Model, "activation") == {name for name, phi in ACTIVATIONS.items() if phi.is_bounded}
+
+
+def test_scenarios_offer_the_parametrisations_of_W_there_are() -> None:
+    assert choices(Model, "weights") == set(WEIGHTS)

@@ -13,6 +13,7 @@ from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.models.hybrid import HybridDEQ, digits_model
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
+from analogdeq.stability.parametrise import parametrise
 from analogdeq.tasks.dataset import Dataset
 from analogdeq.tasks.digits import CLASSES, PIXELS, load_digits
 from analogdeq.train.fit import FitOptions
@@ -90,6 +91,8 @@ def build_model(scenario: Scenario, *, seed: int | None = None) -> HybridDEQ:
         forward=forward,
         gradient=ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter),
     )
+    if m.weights != "free":
+        parametrise(model.core, m.weights, norm_bound=m.spectral_bound, row_bound=m.row_bound, margin=m.monotone_margin)
     return model.to(DTYPES[scenario.settle.dtype])
 
 
@@ -104,7 +107,7 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
         weight_decay=t.weight_decay,
         schedule=t.schedule,
         grad_clip=t.grad_clip,
-        spectral_bound=scenario.model.spectral_bound,
+        spectral_bound=scenario.model.spectral_bound if scenario.model.weights == "free" else None,
         input_noise=t.input_noise,
         seed=scenario.seeds.train,
     )

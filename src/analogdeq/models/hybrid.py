@@ -4,6 +4,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from analogdeq.cores.rc import RCCore
 from analogdeq.gradient.equilibrium import equilibrium
@@ -41,7 +42,10 @@ class HybridDEQ(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, ...) -> (batch, class); `log` afterwards tells of the solves."""
         self.log = SolveLog()
-        z = equilibrium(self.core, self.encoder(x), forward=self._forward, gradient=self._gradient, log=self.log)
+        u = self.encoder(x)
+        with parametrize.cached():
+            self.core.trainable()  # computed here, with its graph, and not first inside a solve, which has none
+            z = equilibrium(self.core, u, forward=self._forward, gradient=self._gradient, log=self.log)
         logits: Tensor = self.readout(z)
         return logits
 

@@ -2,10 +2,10 @@
 
 from typing import Literal, final
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from analogdeq.scenario.quantity import Ratio, TimeConstants
-from analogdeq.scenario.section import Count, Section
+from analogdeq.scenario.section import Count, Section, broken_rule
 from analogdeq.scenario.text import FolderPath
 
 LARGEST_SEED = 2**63 - 1
@@ -55,6 +55,25 @@ class Model(Section):
     spectral_bound: Ratio | None = Field(default=0.9, gt=0, le=100)
     """Training keeps the 2-norm of W at or below this; "none" leaves it free. Below 1 there is one equilibrium for
     every input, and it stays stable whatever the amplifier poles (small-gain theorem)."""
+
+    weights: Literal["free", "spectral", "row", "monotone", "symmetric", "positive", "negative"] = "free"
+    """What W is by construction. "free": anything, scaled back to `spectral_bound` after each step. All others are
+    parametrisations, bounded by `spectral_bound` besides where it is not "none": "spectral" by nothing else; "row" has
+    row sums of |W| up to `row_bound`; "monotone" is (1-m) I - A'A + B - B'; "symmetric", and "positive" or "negative"
+    definite."""
+
+    row_bound: Ratio = Field(default=0.9, gt=0, le=1000)
+    """For `weights = "row"`: largest sum of |W| over a row, the summed conductance on one output wire."""
+
+    monotone_margin: Ratio = Field(default=0.1, gt=0, lt=1)
+    """For `weights = "monotone"`: m. The largest eigenvalue of (W + W')/2 is at most 1 - m."""
+
+    @field_validator("weights")
+    @classmethod
+    def _has_its_bound(cls, weights: str, info: ValidationInfo) -> str:
+        if weights == "spectral" and info.data.get("spectral_bound", 1) is None:
+            raise broken_rule(("weights", "spectral_bound"), "weights = 'spectral' needs a spectral_bound")
+        return weights
 
 
 @final
