@@ -7,16 +7,17 @@ from analogdeq.chip import Chip
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
-from analogdeq.cores.rc import RCCore
+from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.models.hybrid import HybridDEQ, digits_model
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
 from analogdeq.stability.parametrise import parametrise
+from analogdeq.stability.penalties import Penalty
 from analogdeq.tasks.dataset import Dataset
 from analogdeq.tasks.digits import CLASSES, PIXELS, load_digits
-from analogdeq.train.fit import FitOptions
+from analogdeq.train.options import FitOptions
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -109,11 +110,18 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
         grad_clip=t.grad_clip,
         spectral_bound=scenario.model.spectral_bound if scenario.model.weights == "free" else None,
         input_noise=t.input_noise,
+        penalty=Penalty(
+            residual=t.penalty.residual,
+            jacobian=t.penalty.jacobian,
+            abscissa=t.penalty.abscissa,
+            abscissa_above=t.penalty.abscissa_above,
+            probability=t.penalty.probability,
+        ),
         seed=scenario.seeds.train,
     )
 
 
-def build_chip(scenario: Scenario, core: RCCore | None = None, *, seed: int | None = None) -> Chip:
+def build_chip(scenario: Scenario, core: SaturatingNetwork | None = None, *, seed: int | None = None) -> Chip:
     """A chip of the scenario's circuit and device.
 
     Args:

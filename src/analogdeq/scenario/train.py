@@ -9,6 +9,27 @@ from analogdeq.scenario.section import Count, Section
 
 
 @final
+class Penalty(Section):
+    """Terms added to the cross-entropy, each a mean over the batch; all are off by default."""
+
+    residual: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the Lyapunov-inspired residual, E |z - F(z)|^2 at the state the forward pass ended at."""
+
+    jacobian: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the squared Frobenius norm of the Jacobian per node, by one random vector per image. Published values
+    are 0.1 to 1.2 (Bai et al., ICML 2021)."""
+
+    abscissa: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of how far the largest eigenvalue of (J + J')/2 exceeds `abscissa_above`."""
+
+    abscissa_above: Ratio = Field(default=0.0, ge=-100, le=100)
+    """Numerical abscissa up to which nothing is charged. The circuit's distances shrink by 1 minus it per tau."""
+
+    probability: Ratio = Field(default=1.0, gt=0, le=1)
+    """Probability of a step to compute `jacobian` and `abscissa` at all; 0.05 costs almost nothing."""
+
+
+@final
 class Train(Section):
     """The training loop (AdamW) and the implicit gradient."""
 
@@ -49,3 +70,5 @@ class Train(Section):
 
     gradient_max_iter: Count = Field(default=100, ge=1, le=1_000_000)
     """Iterations after which the linear solve counts as failed, which is an error and not a wrong gradient."""
+
+    penalty: Penalty = Penalty()
