@@ -34,6 +34,7 @@ LAYERS = (
     ("build",),
     ("runs",),
     ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))

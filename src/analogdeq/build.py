@@ -1,6 +1,10 @@
 """From a scenario to objects: the one place that knows every concrete class."""
 
+import math
+from typing import Any
+
 import torch
+from torch import nn
 
 from analogdeq import library
 from analogdeq.chip import Chip
@@ -8,23 +12,46 @@ from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
 from analogdeq.cores.network import SaturatingNetwork
+from analogdeq.errors import InputError
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.implicit import ImplicitGradient
+from analogdeq.models.anderson import ByAnderson
+from analogdeq.models.build_conv import conv_equilibria, conv_feedforward
+from analogdeq.models.build_dense import dense_feedforward
+from analogdeq.models.chain import ChainDEQ
+from analogdeq.models.feedforward import Feedforward
 from analogdeq.models.hybrid import HybridDEQ, digits_model
+from analogdeq.models.shapes import read_stages
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
 from analogdeq.stability.parametrise import parametrise
 from analogdeq.stability.penalties import Penalty
+from analogdeq.tasks.augment import Augmentation
+from analogdeq.tasks.cifar import load_cifar10
 from analogdeq.tasks.dataset import Dataset
-from analogdeq.tasks.digits import CLASSES, PIXELS, load_digits
+from analogdeq.tasks.digits import load_digits
+from analogdeq.tasks.imagenet32 import load_imagenet32
 from analogdeq.train.options import FitOptions
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+IMAGES = {"digits": ((1, 8, 8), 10), "cifar10": ((3, 32, 32), 10), "imagenet32": ((3, 32, 32), 1000)}
+"""Channels, height and width of each task's images, and its classes."""
 
 
 def build_data(scenario: Scenario) -> Dataset:
-    """The scenario's data set."""
-    return load_digits().limit_test(scenario.task.test_limit)
+    """The scenario's data set.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    task = scenario.task
+    if task.name == "digits":
+        data = load_digits()
+    elif task.name == "cifar10":
+        data = load_cifar10(checksums=task.checksums)
+    else:
+        data = load_imagenet32()
+    return data.limit_train(task.train_limit).limit_test(task.test_limit)
 
 
 def build_circuit(scenario: Scenario) -> CrossbarCircuit:
@@ -74,27 +101,67 @@ def build_settle_options(scenario: Scenario) -> SettleOptions:
     )
 
 
-def build_model(scenario: Scenario, *, seed: int | None = None) -> HybridDEQ:
-    """An untrained model, the same for the same seed."""
-    circuit = build_circuit(scenario)
-    m, t = scenario.model, scenario.train
-    forward: Forward = ByRootFinding() if t.forward == "root" else BySettling(build_settle_options(scenario))
-    model = digits_model(
-        pixels=PIXELS,
-        inputs=m.inputs,
-        nodes=m.nodes,
-        classes=CLASSES,
-        activation=m.activation,
-        analog_init_gain=m.analog_init_gain,
-        tau_s=circuit.tau_s,
-        gain=circuit.gain,
-        generator=torch.Generator().manual_seed(scenario.seeds.train if seed is None else seed),
-        forward=forward,
-        gradient=ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter),
-    )
-    if m.weights != "free":
-        parametrise(model.core, m.weights, norm_bound=m.spectral_bound, row_bound=m.row_bound, margin=m.monotone_margin)
+def build_model(scenario: Scenario, *, seed: int | None = None) -> Any:
+    """An untrained `Model`, the same for the same seed.
+
+    Raises:
+        InputError: if stages or weights of the scenario cannot be built.
+    """
+    generator = torch.Generator().manual_seed(scenario.seeds.train if seed is None else seed)
+    kind = scenario.model.kind
+    model = _feedforward(scenario, generator) if kind == "feedforward" else _equilibria(scenario, generator)
     return model.to(DTYPES[scenario.settle.dtype])
+
+
+def image_shape(scenario: Scenario) -> tuple[int, int, int]:
+    """Channels, height and width of the task's images."""
+    return IMAGES[scenario.task.name][0]
+
+
+def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | ChainDEQ:
+    m, t = scenario.model, scenario.train
+    # A digital computer has no leak that lowers the gain.
+    circuit = build_circuit(scenario) if m.kind == "hybrid" else None
+    tau_s, gain = (circuit.tau_s, circuit.gain) if circuit else (1.0, 1.0)
+    image, classes = IMAGES[scenario.task.name]
+    forward = _forward(scenario)
+    gradient = ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter)
+    model: HybridDEQ | ChainDEQ
+    if m.core == "conv":
+        model = conv_equilibria(
+            image=image, inputs=m.inputs, stages=read_stages(m.stages, image[1]), classes=classes,
+            activation=m.activation, analog_init_gain=m.analog_init_gain, tau_s=tau_s, gain=gain,
+            generator=generator, forward=forward, gradient=gradient,
+        )  # fmt: skip
+    else:
+        model = digits_model(
+            pixels=math.prod(image), inputs=m.inputs, nodes=m.nodes, classes=classes,
+            activation=m.activation, analog_init_gain=m.analog_init_gain, tau_s=tau_s, gain=gain,
+            generator=generator, forward=forward, gradient=gradient,
+        )  # fmt: skip
+        if scenario.task.name != "digits":
+            model.encoder = nn.Sequential(nn.Flatten(), model.encoder)
+    if m.weights != "free":
+        for core in model.cores:
+            parametrise(core, m.weights, norm_bound=m.spectral_bound, row_bound=m.row_bound, margin=m.monotone_margin)
+    return model
+
+
+def _forward(scenario: Scenario) -> Forward:
+    if scenario.model.kind == "digital":
+        return ByAnderson(tol=scenario.train.digital_tol)
+    return ByRootFinding() if scenario.train.forward == "root" else BySettling(build_settle_options(scenario))
+
+
+def _feedforward(scenario: Scenario, generator: torch.Generator) -> Feedforward:
+    m = scenario.model
+    image, classes = IMAGES[scenario.task.name]
+    if m.core == "conv":
+        stages = read_stages(m.stages, image[1])
+        return conv_feedforward(image=image, inputs=m.inputs, stages=stages, classes=classes, generator=generator)
+    return dense_feedforward(
+        pixels=math.prod(image), inputs=m.inputs, nodes=m.nodes, classes=classes, generator=generator
+    )
 
 
 def build_fit_options(scenario: Scenario) -> FitOptions:
@@ -106,10 +173,14 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
         lr_digital=t.lr_digital,
         lr_analog=t.lr_analog,
         weight_decay=t.weight_decay,
+        weight_decay_analog=t.weight_decay_analog,
         schedule=t.schedule,
+        warmup_epochs=t.warmup_epochs,
         grad_clip=t.grad_clip,
         spectral_bound=scenario.model.spectral_bound if scenario.model.weights == "free" else None,
         input_noise=t.input_noise,
+        augmentation=Augmentation() if t.augmentation == "crop-flip" else None,
+        mixed_precision=t.precision == "mixed",
         penalty=Penalty(
             residual=t.penalty.residual,
             jacobian=t.penalty.jacobian,
@@ -130,8 +201,24 @@ def build_chip(scenario: Scenario, core: SaturatingNetwork | None = None, *, see
         seed: the chip seed; the scenario's if None.
     """
     return Chip(
-        core or build_model(scenario).core,
+        core or only_core(scenario, build_model(scenario)),
         build_circuit(scenario),
         library.device_preset(scenario.device.preset),
         seed=scenario.seeds.chip if seed is None else seed,
     )
+
+
+def only_core(scenario: Scenario, model: Any) -> SaturatingNetwork:
+    """The core of a model that a chip can be made of.
+
+    Raises:
+        InputError: if the scenario's model has none, several, or is a digital baseline.
+    """
+    if scenario.model.kind != "hybrid" or len(model.cores) != 1:
+        what = f"kind = {scenario.model.kind!r}" if scenario.model.kind != "hybrid" else f"{len(model.cores)} cores"
+        raise InputError(
+            f"scenario {scenario.name!r}: no chip can be made of a model with {what}; it can be trained and compared "
+            "('analogdeq train', 'analogdeq compare'). A chip takes model.kind = 'hybrid' with one core"
+        )
+    core: SaturatingNetwork = model.cores[0]
+    return core

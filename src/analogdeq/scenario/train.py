@@ -48,8 +48,14 @@ class Train(Section):
     weight_decay: Ratio = Field(default=1e-4, ge=0, le=10)
     """Decoupled weight decay of AdamW."""
 
+    weight_decay_analog: Ratio | None = Field(default=None, ge=0, le=10)
+    """Weight decay of the core's W, U and b; "none" is that of all others."""
+
     schedule: Literal["cosine", "constant"] = "cosine"
     """Course of the learning rates: "cosine" lets them fall to zero over the epochs."""
+
+    warmup_epochs: Count = Field(default=0, ge=0, le=1_000_000)
+    """Epochs over which the learning rates rise in equal steps before they are what the schedule says."""
 
     grad_clip: Ratio | None = Field(default=1.0, gt=0, le=1e6)
     """Longest gradient, by its 2-norm over all parameters; longer ones are shortened to it; "none" leaves them."""
@@ -58,9 +64,21 @@ class Train(Section):
     """Standard deviation of the Gaussian noise added to each training image, whose pixels span 0 to 1: it makes the
     network tolerant of small changes, of the input and of the chip."""
 
+    augmentation: Literal["none", "crop-flip"] = "none"
+    """Random changes to training images: "crop-flip" pads by 4 pixels, crops, and flips left to right half the time."""
+
     forward: Literal["settle", "root"] = "root"
     """Where the equilibrium comes from in training: "root" finds the fixed point directly, "settle" integrates the
     circuit, which is slower and sees what the circuit does."""
+
+    digital_tol: Ratio = Field(default=1e-4, ge=1e-14, lt=1)
+    """For `model.kind = "digital"`: residual at which Anderson's method stops, in units of full scale."""
+
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where training computes: "auto" takes a GPU if there is one."""
+
+    precision: Literal["full", "mixed"] = "full"
+    """"mixed" computes encoder and readout in bfloat16; the equilibrium keeps the precision of `settle.dtype`."""
 
     gradient_solver: Literal["fixed-point", "gmres", "dense"] = "gmres"
     """Linear solver of the implicit gradient. "fixed-point" needs a contraction, "dense" is exact and costs nodes^3."""

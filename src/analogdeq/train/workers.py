@@ -64,8 +64,7 @@ class Workers:
     def _reduced(self, values: list[float], how: Any) -> list[float]:
         if self.world == 1:
             return values
-        on_gpu = distributed.get_backend() == "nccl"
-        table = torch.tensor(values, dtype=torch.float64, device="cuda" if on_gpu else "cpu")
+        table = torch.tensor(values, dtype=torch.float64)
         distributed.all_reduce(table, op=how)
         return [float(value) for value in table]
 
@@ -74,8 +73,10 @@ ALONE = Workers()
 
 
 @contextmanager
-def joined_workers(device: torch.device) -> Iterator[Workers]:
+def joined_workers() -> Iterator[Workers]:
     """Join the processes torchrun started; alone where it did not.
+
+    With as many GPUs as processes on this machine each has its own, by its local rank.
 
     Raises:
         InputError: if torchrun's variables are there but are no numbers.
@@ -87,9 +88,11 @@ def joined_workers(device: torch.device) -> Iterator[Workers]:
     if world == 1:
         yield ALONE
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if torch.cuda.is_available() and local < torch.cuda.device_count():
+        torch.cuda.set_device(local)
+    # Gloo sums numbers of the host, NCCL those of a GPU; each where it is needed.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Workers(rank, world)
     finally:
