@@ -76,22 +76,26 @@ def _percent(pair: dict[str, float | None] | None, sign: str = "") -> str:
     return f"{100 * pair['mean']:{sign}.2f}" + ("" if width is None else f" ± {100 * width:.2f}") + " %"
 
 
+def _number(value: float | None, form: str, factor: float = 1, unit: str = "") -> str:
+    return "-" if value is None else f"{factor * value:{form}}{unit}"
+
+
 _ROWS = (
     ("kind", lambda one: one["kind"]),
     ("seeds", lambda one: str(len(one["seeds"]))),
     ("epochs", lambda one: str(one["epochs"])),
     ("test accuracy", lambda one: _percent(one["accuracy"])),
     ("difference from the first", lambda one: _percent(one["difference_from_first"], "+")),
-    ("training accuracy", lambda one: f"{100 * one['train_accuracy']:.2f} %"),
+    ("training accuracy", lambda one: _number(one["train_accuracy"], ".2f", 100, " %")),
     ("parameters", lambda one: f"{one['parameters']:,}"),
     ("  in equilibria", lambda one: f"{100 * one['equilibrium_share_parameters']:.0f} %"),
     ("MACs, one evaluation", lambda one: f"{one['macs_one_evaluation']:,.0f}"),
     ("  in equilibria", lambda one: f"{100 * one['equilibrium_share_macs']:.0f} %"),
     ("MACs, as evaluated in training", lambda one: f"{one['macs_measured']:,.0f}"),
-    ("evaluations forward", lambda one: f"{one['forward_evaluations']:.1f}"),
-    ("products backward", lambda one: f"{one['backward_products']:.1f}"),
-    ("unsettled", lambda one: f"{100 * one['unsettled_fraction']:.2f} %"),
-    ("spectral abscissa", lambda one: "-" if one["spectral_abscissa"] is None else f"{one['spectral_abscissa']:.3f}"),
+    ("evaluations forward", lambda one: _number(one["forward_evaluations"], ".1f")),
+    ("products backward", lambda one: _number(one["backward_products"], ".1f")),
+    ("unsettled", lambda one: _number(one["unsettled_fraction"], ".2f", 100, " %")),
+    ("spectral abscissa", lambda one: _number(one["spectral_abscissa"], ".3f")),
     ("wall time of a training", lambda one: f"{one['seconds']:,.1f} s"),
 )
 """What is printed, by row."""

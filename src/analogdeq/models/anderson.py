@@ -28,9 +28,9 @@ class ByAnderson:
     """
 
     tol: float = 1e-4
-    memory: int = 6
-    max_iter: int = 50
-    ridge: float = 1e-8
+    memory: int = 8
+    max_iter: int = 80
+    ridge: float = 1e-10
 
     def solve(self, core: Core, u: Tensor) -> FixedPoint:
         """(batch, input) -> the equilibrium of each sample."""

@@ -45,7 +45,7 @@ class Contender:
         """The figures, with the difference in accuracy from the first contender."""
         accuracy = self.last("test_accuracy")
         evaluations = _mean(self.last("forward_evaluations_mean"))
-        per_core = evaluations / max(1, self._n_cores)
+        per_core = (evaluations or 1.0) / max(1, self._n_cores)
         return {
             "name": self.name,
             "kind": self.scenario.model.kind,
@@ -60,7 +60,7 @@ class Contender:
             "forward_evaluations": evaluations,
             "backward_products": _mean(self.last("backward_iterations_mean")),
             "unsettled_fraction": _mean(self.last("unsettled_fraction")),
-            "spectral_abscissa": _mean(self.last("spectral_abscissa")) if self.last("spectral_abscissa") else None,
+            "spectral_abscissa": _mean(self.last("spectral_abscissa")),
             "seconds": float(np.mean([sum(row["seconds"] for row in rows) for rows in self.rows.values()])),
             **self.cost.summary(),
             "macs_measured": self.cost.macs(per_core),
@@ -165,8 +165,8 @@ def _warnings(contenders: list[Contender]) -> list[str]:
     return found
 
 
-def _mean(values: dict[int, float]) -> float:
-    return float(np.mean(list(values.values()))) if values else float("nan")
+def _mean(values: dict[int, float]) -> float | None:
+    return float(np.mean(list(values.values()))) if values else None
 
 
 def _pair(interval: Interval) -> dict[str, float | None]:

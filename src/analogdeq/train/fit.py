@@ -166,7 +166,8 @@ class Trainer:
         self.model.eval()
         self.model(pixels(self._data.test_x[:SPECTRUM_SAMPLES], self.model.dtype))
         with parametrize.cached():
-            return {"spectral_abscissa": max(spectral_abscissa(one, SPECTRUM_SAMPLES) for one in self.model.reached)}
+            found = [spectral_abscissa(one, SPECTRUM_SAMPLES) for one in self.model.reached]
+        return {"spectral_abscissa": max(found)} if all(map(math.isfinite, found)) else {}
 
     def _set_learning_rate(self) -> None:
         fraction = self.epoch / max(self._options.epochs, 1)
