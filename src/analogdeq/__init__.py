@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from analogdeq.gradient.implicit import ImplicitGradient
     from analogdeq.gradient.log import SolveLog
     from analogdeq.library import device_names, device_preset
+    from analogdeq.models.anderson import ByAnderson
+    from analogdeq.models.chain import ChainDEQ
     from analogdeq.models.hybrid import HybridDEQ
     from analogdeq.scenario import Scenario, dump_scenario, load_scenario
     from analogdeq.solve.options import SettleOptions
@@ -33,13 +35,16 @@ if TYPE_CHECKING:
     from analogdeq.solve.settled import Settled
     from analogdeq.solve.trace import Trace
     from analogdeq.solve.verdict import Verdict
+    from analogdeq.stability.parametrise import certificates, parametrise
     from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
 
 _HOME = {
     "Amplifier": "circuits.amplifier",
     "AnalogdeqError": "errors",
+    "ByAnderson": "models.anderson",
     "ByRootFinding": "gradient.forward",
     "BySettling": "gradient.forward",
+    "ChainDEQ": "models.chain",
     "Chip": "chip",
     "ConvCore": "cores.conv",
     "Converter": "circuits.converters",
@@ -63,12 +68,14 @@ _HOME = {
     "build_circuit": "build",
     "build_data": "build",
     "build_model": "build",
+    "certificates": "stability.parametrise",
     "device_names": "library",
     "device_preset": "library",
     "dump_scenario": "scenario",
     "equilibrium": "gradient.equilibrium",
     "load_scenario": "scenario",
     "open_trace": "trace",
+    "parametrise": "stability.parametrise",
     "provenance": "trace",
     "settle": "solve.settle",
     "write_trace": "trace",
@@ -77,8 +84,10 @@ _HOME = {
 __all__ = [
     "Amplifier",
     "AnalogdeqError",
+    "ByAnderson",
     "ByRootFinding",
     "BySettling",
+    "ChainDEQ",
     "Chip",
     "ConvCore",
     "Converter",
@@ -102,12 +111,14 @@ __all__ = [
     "build_circuit",
     "build_data",
     "build_model",
+    "certificates",
     "device_names",
     "device_preset",
     "dump_scenario",
     "equilibrium",
     "load_scenario",
     "open_trace",
+    "parametrise",
     "provenance",
     "settle",
     "write_trace",

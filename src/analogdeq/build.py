@@ -149,8 +149,10 @@ def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | C
 
 def _forward(scenario: Scenario) -> Forward:
     if scenario.model.kind == "digital":
-        return ByAnderson(tol=scenario.train.digital_tol)
-    return ByRootFinding() if scenario.train.forward == "root" else BySettling(build_settle_options(scenario))
+        return ByAnderson(tol=scenario.train.forward_tol)
+    if scenario.train.forward == "root":
+        return ByRootFinding(tol=scenario.train.forward_tol)
+    return BySettling(build_settle_options(scenario))
 
 
 def _feedforward(scenario: Scenario, generator: torch.Generator) -> Feedforward:

@@ -126,7 +126,7 @@ def test_the_baselines_have_the_hybrids_size(core: str) -> None:
 
 
 def test_hybrid_and_digital_start_from_the_same_numbers_and_say_the_same() -> None:
-    changes = ["settle.dtype=float64", "train.digital_tol=1e-10", "model.stages=6@8"]
+    changes = ["settle.dtype=float64", "train.forward_tol=1e-10", "model.stages=6@8"]
     hybrid, digital = (build_model(small(*changes, f"model.kind={kind}")) for kind in ("hybrid", "digital"))
     x = torch.rand(5, 64, dtype=torch.float64)
     torch.testing.assert_close(hybrid(x), digital(x), atol=1e-4, rtol=1e-4)

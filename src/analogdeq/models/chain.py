@@ -74,6 +74,10 @@ class ChainDEQ(nn.Module):
         """The precision of the cores."""
         return self.cores[0].dtype
 
+    def digital_layers(self) -> list[nn.Module]:
+        """An encoder per core, and the readout."""
+        return [*self.encoders, self.readout]
+
     def analog_parameters(self) -> list[nn.Parameter]:
         """What the crossbars store: W, U, b of every core."""
         return list(self.chain.parameters())

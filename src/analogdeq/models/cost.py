@@ -81,7 +81,12 @@ def cost_of(model: Any, image: Tensor) -> Cost:
     hooks = [layer.register_forward_hook(count) for layer in model.modules()]
     was_training = model.training
     try:
-        model.eval()(image.to(model.dtype))
+        model.eval()
+        x = image.to(model.dtype)
+        for k, layers in enumerate(model.digital_layers()):
+            layers(x)
+            # Shapes are all that counts, so nothing is solved.
+            x = x.new_zeros(1, model.cores[k].n_nodes) if k < len(model.cores) else x
     finally:
         model.train(was_training)
         for hook in hooks:

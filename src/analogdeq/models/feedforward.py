@@ -45,6 +45,10 @@ class Feedforward(nn.Module):
         """Of the weights."""
         return next(self.parameters()).dtype
 
+    def digital_layers(self) -> list[nn.Module]:
+        """All layers."""
+        return [self.layers]
+
     def analog_parameters(self) -> list[nn.Parameter]:
         """None: it is all digital."""
         return []

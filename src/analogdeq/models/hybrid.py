@@ -59,6 +59,10 @@ class HybridDEQ(nn.Module):
         """The precision of the core."""
         return self.core.dtype
 
+    def digital_layers(self) -> list[nn.Module]:
+        """Encoder and readout."""
+        return [self.encoder, self.readout]
+
     def analog_parameters(self) -> list[nn.Parameter]:
         """What the crossbar stores: W, U, b."""
         return list(self.core.parameters())

@@ -35,6 +35,10 @@ class Model(Protocol):
         """What images must be converted to."""
         ...
 
+    def digital_layers(self) -> list[nn.Module]:
+        """The layers before each core and after the last, in order."""
+        ...
+
     def analog_parameters(self) -> list[nn.Parameter]:
         """What crossbars store."""
         ...

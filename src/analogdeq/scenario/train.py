@@ -71,8 +71,9 @@ class Train(Section):
     """Where the equilibrium comes from in training: "root" finds the fixed point directly, "settle" integrates the
     circuit, which is slower and sees what the circuit does."""
 
-    digital_tol: Ratio = Field(default=1e-4, ge=1e-14, lt=1)
-    """For `model.kind = "digital"`: residual at which Anderson's method stops, in units of full scale."""
+    forward_tol: Ratio = Field(default=1e-6, ge=1e-14, lt=1)
+    """Residual max |F(z) - z| at which the search for the fixed point ends, in units of full scale: of `forward =
+    "root"`, and of Anderson's method for `model.kind = "digital"`. Published digital models train at 1e-3."""
 
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where training computes: "auto" takes a GPU if there is one."""

@@ -11,7 +11,7 @@ from analogdeq.errors import InputError
 from analogdeq.stability.algebra import Image, norm_of, row_sum_of
 from analogdeq.stability.certificate import Certificate
 
-VECTORS, BURST, MAX_BURSTS = 4, 4, 100
+VECTORS, BURST, MAX_BURSTS = 4, 4, 25
 """Power iteration: vectors at once, products with W^T W between two looks at the estimate, looks at the most."""
 GROWTH = 1e-6
 """[1]. Relative growth of the estimate over a burst below which it stands."""

@@ -12,6 +12,7 @@ from analogdeq.stability.reached import Reached
 
 DENSE_UP_TO = 256
 """Nodes up to which all eigenvalues are taken; beyond, the rightmost by Arnoldi iteration."""
+ARNOLDI_VECTORS, ARNOLDI_RESTARTS, ARNOLDI_TOLERANCE = 48, 40, 1e-3
 
 
 @torch.no_grad()
@@ -46,7 +47,16 @@ def _rightmost(core: Core, linear: Linearisation) -> float:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            values = eigs(operator, k=1, which="LR", v0=start, tol=1e-3, maxiter=50, return_eigenvectors=False)
+            values = eigs(
+                operator,
+                k=1,
+                which="LR",
+                v0=start,
+                ncv=min(n - 1, ARNOLDI_VECTORS),
+                tol=ARNOLDI_TOLERANCE,
+                maxiter=ARNOLDI_RESTARTS,
+                return_eigenvectors=False,
+            )
     except ArpackNoConvergence as error:
         values = error.eigenvalues
     return float(values.real.max()) if len(values) else float("nan")
