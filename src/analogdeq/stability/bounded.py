@@ -11,8 +11,9 @@ from analogdeq.errors import InputError
 from analogdeq.stability.algebra import Image, norm_of, row_sum_of
 from analogdeq.stability.certificate import Certificate
 
-VECTORS, BURST, MAX_BURSTS = 4, 4, 25
-"""Power iteration: vectors at once, products with W^T W between two looks at the estimate, looks at the most."""
+VECTORS, BURST, FIRST_BURSTS, MAX_BURSTS = 4, 4, 25, 100
+"""Power iteration: vectors at once, products with W^T W between two looks at the estimate, looks at the most:
+at first, for vectors to begin with, and whenever W is computed."""
 GROWTH = 1e-6
 """[1]. Relative growth of the estimate over a burst below which it stands."""
 POWER_TOLERANCE = 1e-4
@@ -46,12 +47,12 @@ class SpectralBound(nn.Module):
         start = torch.randn(min(VECTORS, math.prod(shape)), *shape, generator=torch.Generator().manual_seed(0))
         self.register_buffer("vectors", start.to(W))
         with torch.no_grad():
-            self.vectors = self._iterate(W.detach())
+            self.vectors = self._iterate(W.detach(), FIRST_BURSTS)
 
     def forward(self, X: Tensor) -> Tensor:
         """X, scaled back where it is too long."""
         with torch.no_grad():
-            vectors = self._iterate(X.detach())
+            vectors = self._iterate(X.detach(), MAX_BURSTS)
             if self.training:  # evaluation must not change what training goes on from
                 self.vectors = vectors
             v = vectors[:1]
@@ -75,10 +76,10 @@ class SpectralBound(nn.Module):
         """The bound."""
         return f"bound={self.bound:g}"
 
-    def _iterate(self, X: Tensor) -> Tensor:
+    def _iterate(self, X: Tensor, bursts: int) -> Tensor:
         """(vector, ...). Orthonormal, the first the one X stretches most."""
         V, before = self.vectors, 0.0
-        for _ in range(MAX_BURSTS):
+        for _ in range(bursts):
             for _ in range(BURST):
                 V = _orthonormal(self._back(X, self._forth(X, V)))
             images = self._forth(X, V).flatten(1)
