@@ -27,10 +27,11 @@ def test_the_python_of_a_page_runs_and_its_promises_hold(
     assert "nan" not in said
 
 
-@pytest.mark.parametrize("name", ["digits-crossbar", "digits-feedforward", "cifar10-small", "cifar10-small-feedforward"])
+@pytest.mark.parametrize(
+    "name", ["digits-crossbar", "digits-feedforward", "cifar10-small", "cifar10-small-feedforward"]
+)
 def test_the_table_of_counts_is_right(name: str) -> None:
-    words = () if name.endswith("feedforward") or name.startswith("digits") else ("model.weights=monotone",)
-    cost = model_cost(load_scenario(name, [*words, "model.spectral_bound=none"]))
+    cost = model_cost(load_scenario(name, ["model.weights=free", "model.spectral_bound=none"]))  # quicker to build
     row = next(line for line in (DOCS / "models.md").read_text().splitlines() if line.startswith(f"| `{name}`"))
     assert f"{cost.parameters:,}" in row
     macs = cost.macs(1)

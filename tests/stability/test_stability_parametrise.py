@@ -11,6 +11,7 @@ from analogdeq.cores.conv import ConvCore
 from analogdeq.cores.kernels import kernels_of, unrolled
 from analogdeq.cores.rc import RCCore
 from analogdeq.errors import InputError
+from analogdeq.solve.settle import settle
 from analogdeq.stability.algebra import gram, norm_of, symmetric_range, transposed
 from analogdeq.stability.monotone import Monotone
 from analogdeq.stability.parametrise import WEIGHTS, certificates, parametrise
@@ -263,3 +264,18 @@ def test_what_cannot_be_parametrised_is_refused() -> None:
     fixed = RCCore(torch.eye(2), torch.eye(2), torch.zeros(2))
     with pytest.raises(InputError, match="not trained"):
         parametrise(fixed, "row")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@CORES
+def test_a_constrained_core_settles_like_a_plain_one_and_trains_on(make: object, kind: str) -> None:
+    core = make(0.3)
+    parametrise(core, kind, norm_bound=BOUND)
+    plain = make(0.3)
+    with torch.no_grad():
+        plain.W.copy_(core.W)
+    u = torch.rand(2, core.n_inputs, generator=torch.Generator().manual_seed(4))
+    ours, theirs = settle(core, u), settle(plain, u)
+    torch.testing.assert_close(ours.z, theirs.z, atol=1e-4, rtol=0)
+    torch.testing.assert_close(ours.t_settle_s, theirs.t_settle_s, rtol=1e-3, atol=0)
+    train(core, 1, 0.01)

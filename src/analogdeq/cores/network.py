@@ -149,6 +149,8 @@ class SaturatingNetwork(nn.Module, ABC):
     def contraction_gap(self) -> float:
         """1 - a max phi' ||W||_2, or 0 where that is negative; remembered until W changes."""
         W = self.W
+        if W.is_inference():  # a parametrised W inside a settle: nothing by which to know it again
+            return self.feedback_gap(self.gain * self.activation.max_slope)
         known, version = self._gap_of
         # The W of the gap is kept, so that no other can lie at its address: a parametrised W is new at every access.
         if known is None or known.data_ptr() != W.data_ptr() or version != W._version:

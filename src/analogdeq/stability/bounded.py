@@ -53,7 +53,8 @@ class SpectralBound(nn.Module):
         """X, scaled back where it is too long."""
         with torch.no_grad():
             vectors = self._iterate(X.detach(), MAX_BURSTS)
-            if self.training:  # evaluation must not change what training goes on from
+            # Evaluation must not change what training goes on from, nor a settle leave it vectors without history.
+            if self.training and not torch.is_inference_mode_enabled():
                 self.vectors = vectors
             v = vectors[:1]
             u = self._forth(X.detach(), v)
