@@ -23,11 +23,11 @@ nodes = 8
 inputs = 6
 weights = "spectral"
 [task]
-train_limit = 101  # no multiple of batch size and processes: the last batch of one image has an idle process
+train_limit = 106  # batches of 21 split unevenly, and the last one, of one image, leaves a process idle
 test_limit = 51
 [train]
 epochs = 2
-batch_size = 20
+batch_size = 21
 gradient_tol = 1e-12
 input_noise = 0.1
 [train.penalty]
