@@ -15,7 +15,7 @@ from analogdeq.build import (
     build_model,
     build_settle_options,
 )
-from analogdeq.errors import DataError, RangeError
+from analogdeq.errors import DataError, InputError, RangeError
 from analogdeq.gradient.forward import ByRootFinding, BySettling
 from analogdeq.resources import resource_path
 from analogdeq.scenario import Scenario, load_scenario
@@ -28,8 +28,21 @@ def scenario(*changes: str) -> Scenario:
     return load_scenario("digits-crossbar", ["model.nodes=10", "model.inputs=6", *changes])
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_scenario_can_be_built_and_settles(name: str) -> None:
+def _is_for_a_chip(name: str) -> bool:
+    """Baselines and chains of cores, which no chip is made of, have tests of their own."""
+    model = load_scenario(name).model
+    return model.kind == "hybrid" and model.core == "dense"
+
+
+def test_a_baseline_has_no_chip_and_says_so() -> None:
+    with pytest.raises(InputError, match=r"no chip can be made of a model with kind = 'feedforward'"):
+        build_chip(load_scenario("digits-feedforward"))
+    with pytest.raises(InputError, match=r"a model with 2 cores"):
+        build_chip(load_scenario("digits-crossbar", ["model.core=conv", "model.stages=4@8, 4@4", "model.weights=row"]))
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if _is_for_a_chip(name)])
+def test_every_shipped_scenario_for_a_chip_can_be_built_and_settles(name: str) -> None:
     chosen = load_scenario(name, ["task.test_limit=3"])
     model = build_model(chosen)
     chip = build_chip(chosen, model.core)

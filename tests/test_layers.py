@@ -23,6 +23,7 @@ LAYERS = (
     ("library", "oscillator_presets"),
     ("solve",),
     ("gradient",),
+    ("stability",),
     ("models",),
     ("trace",),
     ("spice",),
@@ -34,6 +35,7 @@ LAYERS = (
     ("build",),
     ("runs",),
     ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))

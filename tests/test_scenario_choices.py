@@ -2,14 +2,17 @@
 
 from typing import get_args
 
+from analogdeq.build import IMAGES
 from analogdeq.circuits.components import MAPPINGS
 from analogdeq.cores.activation import ACTIVATIONS
 from analogdeq.gradient.implicit import SOLVERS
+from analogdeq.models.shapes import KINDS
 from analogdeq.scenario.circuit import Circuit
-from analogdeq.scenario.experiment import Model
+from analogdeq.scenario.experiment import Model, Task
 from analogdeq.scenario.settle import Settle
 from analogdeq.scenario.train import Train
 from analogdeq.solve.options import METHODS
+from analogdeq.stability.parametrise import WEIGHTS
 
 
 def choices(section: type, field: str) -> set[str]:
@@ -27,3 +30,15 @@ def test_scenarios_offer_the_mappings_and_gradient_solvers_there_are() -> None:
 
 def test_scenarios_offer_only_bounded_activations() -> None:
     assert choices(Model, "activation") == {name for name, phi in ACTIVATIONS.items() if phi.is_bounded}
+
+
+def test_scenarios_offer_the_kinds_of_models_there_are() -> None:
+    assert choices(Model, "kind") == set(KINDS)
+
+
+def test_scenarios_offer_the_tasks_there_are() -> None:
+    assert choices(Task, "name") == set(IMAGES)
+
+
+def test_scenarios_offer_the_parametrisations_of_W_there_are() -> None:
+    assert choices(Model, "weights") == set(WEIGHTS)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from analogdeq.gradient.phase_propagation import phase_propagation
     from analogdeq.gradient.rotating_wave import rotating_wave
     from analogdeq.library import device_names, device_preset
+    from analogdeq.models.anderson import ByAnderson
+    from analogdeq.models.chain import ChainDEQ
     from analogdeq.models.hybrid import HybridDEQ
     from analogdeq.oscillator_chip import OscillatorChip
     from analogdeq.oscillator_presets import oscillator_kind, oscillator_names
@@ -47,13 +49,16 @@ if TYPE_CHECKING:
     from analogdeq.solve.settled import Settled
     from analogdeq.solve.trace import Trace
     from analogdeq.solve.verdict import Verdict
+    from analogdeq.stability.parametrise import certificates, parametrise
     from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
 
 _HOME = {
     "Amplifier": "circuits.amplifier",
     "AnalogdeqError": "errors",
+    "ByAnderson": "models.anderson",
     "ByRootFinding": "gradient.forward",
     "BySettling": "gradient.forward",
+    "ChainDEQ": "models.chain",
     "Chip": "chip",
     "ConvCore": "cores.conv",
     "Converter": "circuits.converters",
@@ -89,6 +94,7 @@ _HOME = {
     "build_circuit": "build",
     "build_data": "build",
     "build_model": "build",
+    "certificates": "stability.parametrise",
     "device_names": "library",
     "device_preset": "library",
     "diffuse": "cores.oscillators.noise",
@@ -99,6 +105,7 @@ _HOME = {
     "oscillator_kind": "oscillator_presets",
     "oscillator_names": "oscillator_presets",
     "phase_propagation": "gradient.phase_propagation",
+    "parametrise": "stability.parametrise",
     "provenance": "trace",
     "ring_core": "cores.oscillators.from_circuit",
     "rotating_wave": "gradient.rotating_wave",
@@ -110,8 +117,10 @@ _HOME = {
 __all__ = [
     "Amplifier",
     "AnalogdeqError",
+    "ByAnderson",
     "ByRootFinding",
     "BySettling",
+    "ChainDEQ",
     "Chip",
     "ConvCore",
     "Converter",
@@ -147,6 +156,7 @@ __all__ = [
     "build_circuit",
     "build_data",
     "build_model",
+    "certificates",
     "device_names",
     "device_preset",
     "diffuse",
@@ -156,6 +166,7 @@ __all__ = [
     "open_trace",
     "oscillator_kind",
     "oscillator_names",
+    "parametrise",
     "phase_propagation",
     "provenance",
     "ring_core",

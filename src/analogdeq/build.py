@@ -1,8 +1,11 @@
 """From a scenario to objects: the one place that knows every concrete class."""
 
+import math
 from dataclasses import replace
+from typing import Any, TypeGuard
 
 import torch
+from torch import nn
 
 from analogdeq import library
 from analogdeq.chip import Chip
@@ -10,27 +13,52 @@ from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
 from analogdeq.circuits.oscillator import OscillatorKind
+from analogdeq.cores.analog import AnalogCore
+from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.oscillators.base import OscillatorCore
-from analogdeq.cores.rc import RCCore
 from analogdeq.errors import InputError
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.implicit import ImplicitGradient
+from analogdeq.models.anderson import ByAnderson
+from analogdeq.models.build_conv import conv_equilibria, conv_feedforward
+from analogdeq.models.build_dense import dense_feedforward
+from analogdeq.models.chain import ChainDEQ
+from analogdeq.models.feedforward import Feedforward
 from analogdeq.models.hybrid import HybridDEQ, digits_model
 from analogdeq.models.oscillator import oscillator_model
+from analogdeq.models.shapes import read_stages
 from analogdeq.oscillator_chip import AnyChip, OscillatorChip
 from analogdeq.oscillator_presets import oscillator_kind
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
+from analogdeq.stability.parametrise import parametrise
+from analogdeq.stability.penalties import Penalty
+from analogdeq.tasks.augment import Augmentation
+from analogdeq.tasks.cifar import load_cifar10
 from analogdeq.tasks.dataset import Dataset
-from analogdeq.tasks.digits import CLASSES, PIXELS, load_digits
-from analogdeq.train.fit import FitOptions
+from analogdeq.tasks.digits import load_digits
+from analogdeq.tasks.imagenet32 import load_imagenet32
+from analogdeq.train.options import FitOptions
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+IMAGES = {"digits": ((1, 8, 8), 10), "cifar10": ((3, 32, 32), 10), "imagenet32": ((3, 32, 32), 1000)}
+"""Channels, height and width of each task's images, and its classes."""
 
 
 def build_data(scenario: Scenario) -> Dataset:
-    """The scenario's data set."""
-    return load_digits().limit_test(scenario.task.test_limit)
+    """The scenario's data set.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    task = scenario.task
+    if task.name == "digits":
+        data = load_digits()
+    elif task.name == "cifar10":
+        data = load_cifar10(checksums=task.checksums)
+    else:
+        data = load_imagenet32()
+    return data.limit_train(task.train_limit).limit_test(task.test_limit)
 
 
 def build_circuit(scenario: Scenario) -> CrossbarCircuit:
@@ -93,37 +121,37 @@ def build_oscillators(scenario: Scenario) -> OscillatorKind:
     )
 
 
-def build_model(scenario: Scenario, *, seed: int | None = None) -> HybridDEQ:
-    """An untrained model, the same for the same seed."""
+def build_model(scenario: Scenario, *, seed: int | None = None) -> Any:
+    """An untrained `Model`, the same for the same seed.
+
+    Raises:
+        InputError: if stages or weights of the scenario cannot be built.
+    """
     generator = torch.Generator().manual_seed(scenario.seeds.train if seed is None else seed)
-    build = _crossbar_model if scenario.oscillator.core == "none" else _oscillator_model
-    return build(scenario, generator).to(DTYPES[scenario.settle.dtype])
+    kind = scenario.model.kind
+    model: nn.Module
+    if scenario.oscillator.core != "none":
+        model = _oscillators(scenario, generator)
+    elif kind == "feedforward":
+        model = _feedforward(scenario, generator)
+    else:
+        model = _equilibria(scenario, generator)
+    return model.to(DTYPES[scenario.settle.dtype])
 
 
-def _crossbar_model(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
-    circuit, m = build_circuit(scenario), scenario.model
-    return digits_model(
-        pixels=PIXELS,
-        inputs=m.inputs,
-        nodes=m.nodes,
-        classes=CLASSES,
-        activation=m.activation,
-        analog_init_gain=m.analog_init_gain,
-        tau_s=circuit.tau_s,
-        gain=circuit.gain,
-        generator=generator,
-        forward=_forward(scenario),
-        gradient=_gradient(scenario),
-    )
-
-
-def _oscillator_model(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
-    m, o = scenario.model, scenario.oscillator
+def _oscillators(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
+    m, o, t = scenario.model, scenario.oscillator, scenario.train
+    image, classes = IMAGES[scenario.task.name]
+    if m.kind != "hybrid" or m.core != "dense" or m.weights != "free":
+        raise InputError(
+            f"scenario {scenario.name!r}: oscillators take model.kind = 'hybrid', core = 'dense' and weights = 'free', "
+            f"not {m.kind!r}, {m.core!r} and {m.weights!r}"
+        )
     return oscillator_model(
-        pixels=PIXELS,
+        pixels=math.prod(image),
         inputs=m.inputs,
         oscillators=m.nodes,
-        classes=CLASSES,
+        classes=classes,
         amplitudes=o.core == "stuart-landau",
         shear=o.shear,
         coupling_init_gain=m.analog_init_gain,
@@ -131,20 +159,66 @@ def _oscillator_model(scenario: Scenario, generator: torch.Generator) -> HybridD
         tau_s=build_oscillators(scenario).tau_s,
         generator=generator,
         # Forward Euler on the phases: half a time constant per step is stable for pulls of up to four.
-        forward=_forward(scenario, ByRootFinding(relaxation=0.5, max_relaxations=40)),
-        gradient=_gradient(scenario),
+        forward=_forward(scenario, ByRootFinding(tol=t.forward_tol, relaxation=0.5, max_relaxations=40)),
+        gradient=ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter),
     )
 
 
+def image_shape(scenario: Scenario) -> tuple[int, int, int]:
+    """Channels, height and width of the task's images."""
+    return IMAGES[scenario.task.name][0]
+
+
+def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | ChainDEQ:
+    m, t = scenario.model, scenario.train
+    # A digital computer has no leak that lowers the gain.
+    circuit = build_circuit(scenario) if m.kind == "hybrid" else None
+    tau_s, gain = (circuit.tau_s, circuit.gain) if circuit else (1.0, 1.0)
+    image, classes = IMAGES[scenario.task.name]
+    forward = _forward(scenario)
+    gradient = ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter)
+    model: HybridDEQ | ChainDEQ
+    if m.core == "conv":
+        model = conv_equilibria(
+            image=image, inputs=m.inputs, stages=read_stages(m.stages, image[1]), classes=classes,
+            activation=m.activation, analog_init_gain=m.analog_init_gain, tau_s=tau_s, gain=gain,
+            generator=generator, forward=forward, gradient=gradient,
+        )  # fmt: skip
+    else:
+        model = digits_model(
+            pixels=math.prod(image), inputs=m.inputs, nodes=m.nodes, classes=classes,
+            activation=m.activation, analog_init_gain=m.analog_init_gain, tau_s=tau_s, gain=gain,
+            generator=generator, forward=forward, gradient=gradient,
+        )  # fmt: skip
+        if scenario.task.name != "digits":
+            model.encoder = nn.Sequential(nn.Flatten(), model.encoder)
+    if m.weights != "free":
+        for core in filter(_is_network, model.cores):
+            parametrise(core, m.weights, norm_bound=m.spectral_bound, row_bound=m.row_bound, margin=m.monotone_margin)
+    return model
+
+
+def _is_network(core: AnalogCore) -> TypeGuard[SaturatingNetwork]:
+    return isinstance(core, SaturatingNetwork)
+
+
 def _forward(scenario: Scenario, root: ByRootFinding | None = None) -> Forward:
+    if scenario.model.kind == "digital":
+        return ByAnderson(tol=scenario.train.forward_tol)
     if scenario.train.forward == "root":
-        return root or ByRootFinding()
+        return root or ByRootFinding(tol=scenario.train.forward_tol)
     return BySettling(build_settle_options(scenario))
 
 
-def _gradient(scenario: Scenario) -> ImplicitGradient:
-    t = scenario.train
-    return ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter)
+def _feedforward(scenario: Scenario, generator: torch.Generator) -> Feedforward:
+    m = scenario.model
+    image, classes = IMAGES[scenario.task.name]
+    if m.core == "conv":
+        stages = read_stages(m.stages, image[1])
+        return conv_feedforward(image=image, inputs=m.inputs, stages=stages, classes=classes, generator=generator)
+    return dense_feedforward(
+        pixels=math.prod(image), inputs=m.inputs, nodes=m.nodes, classes=classes, generator=generator
+    )
 
 
 def build_fit_options(scenario: Scenario) -> FitOptions:
@@ -156,15 +230,26 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
         lr_digital=t.lr_digital,
         lr_analog=t.lr_analog,
         weight_decay=t.weight_decay,
+        weight_decay_analog=t.weight_decay_analog,
         schedule=t.schedule,
+        warmup_epochs=t.warmup_epochs,
         grad_clip=t.grad_clip,
-        spectral_bound=scenario.model.spectral_bound,
+        spectral_bound=scenario.model.spectral_bound if scenario.model.weights == "free" else None,
         input_noise=t.input_noise,
+        augmentation=Augmentation() if t.augmentation == "crop-flip" else None,
+        mixed_precision=t.precision == "mixed",
+        penalty=Penalty(
+            residual=t.penalty.residual,
+            jacobian=t.penalty.jacobian,
+            abscissa=t.penalty.abscissa,
+            abscissa_above=t.penalty.abscissa_above,
+            probability=t.penalty.probability,
+        ),
         seed=scenario.seeds.train,
     )
 
 
-def build_chip(scenario: Scenario, core: RCCore | OscillatorCore | None = None, *, seed: int | None = None) -> AnyChip:
+def build_chip(scenario: Scenario, core: AnalogCore | None = None, *, seed: int | None = None) -> AnyChip:
     """A chip of the scenario's circuit and device, and of its oscillators where the core is one of those.
 
     Args:
@@ -175,13 +260,29 @@ def build_chip(scenario: Scenario, core: RCCore | OscillatorCore | None = None, 
     Raises:
         InputError: if the core is not of the scenario's kind.
     """
-    core = core or build_model(scenario).core
+    core = core or only_core(scenario, build_model(scenario))
     device, seed = library.device_preset(scenario.device.preset), scenario.seeds.chip if seed is None else seed
     if isinstance(core, OscillatorCore) == (scenario.oscillator.core == "none"):
         raise InputError(
             f"a {type(core).__name__} does not fit the scenario's oscillator.core = {scenario.oscillator.core!r}"
         )
-    if isinstance(core, RCCore):
+    if isinstance(core, SaturatingNetwork):
         return Chip(core, build_circuit(scenario), device, seed=seed)
     kind, temperature_K = build_oscillators(scenario), scenario.oscillator.temperature_K
     return OscillatorChip(core, build_circuit(scenario), kind, device, seed=seed, temperature_K=temperature_K)
+
+
+def only_core(scenario: Scenario, model: Any) -> AnalogCore:
+    """The core of a model that a chip can be made of.
+
+    Raises:
+        InputError: if the scenario's model has none, several, or is a digital baseline.
+    """
+    if scenario.model.kind != "hybrid" or len(model.cores) != 1:
+        what = f"kind = {scenario.model.kind!r}" if scenario.model.kind != "hybrid" else f"{len(model.cores)} cores"
+        raise InputError(
+            f"scenario {scenario.name!r}: no chip can be made of a model with {what}; it can be trained and compared "
+            "('analogdeq train', 'analogdeq compare'). A chip takes model.kind = 'hybrid' with one core"
+        )
+    core: AnalogCore = model.cores[0]
+    return core

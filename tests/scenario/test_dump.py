@@ -49,6 +49,10 @@ def obeying_the_rules(data: dict[str, Any]) -> Scenario:
     settle["band"] = max(settle["band"], 1e-6)
     settle["atol"] = max(settle["band"] * settle["atol"] / 2, 1e-15)
     settle["dwell_tau"] = min(settle["dwell_tau"], settle["max_time_tau"] / 2)
+    if data["model"]["weights"] == "spectral":
+        data["model"]["spectral_bound"] = data["model"]["spectral_bound"] or 0.9
+    if data["model"]["core"] == "conv":
+        data["model"]["spectral_bound"] = None if data["model"]["weights"] == "free" else 0.9
     data["device"]["preset"] = "pcm-generic"  # a path would be made absolute when it is read
     return Scenario.model_validate(data)
 

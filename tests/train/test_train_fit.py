@@ -10,7 +10,8 @@ from torch import nn
 from training import fit, options, same_bits, small_model, some_digits, trainer, untimed
 
 from analogdeq.errors import InputError
-from analogdeq.train.fit import Trainer, accuracy
+from analogdeq.train.accuracy import accuracy
+from analogdeq.train.fit import Trainer
 
 
 def loss_of(training: Trainer) -> float:

@@ -11,7 +11,8 @@ from torch import Tensor
 from analogdeq.models.hybrid import HybridDEQ, digits_model
 from analogdeq.tasks.dataset import Dataset
 from analogdeq.tasks.digits import load_digits
-from analogdeq.train.fit import FitOptions, Trainer
+from analogdeq.train.fit import Trainer
+from analogdeq.train.options import FitOptions
 
 
 @cache

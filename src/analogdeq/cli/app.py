@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from analogdeq.cli import bench, devices, evaluate, export, report, run, scenario, simulate, spice_check, train
+from analogdeq.cli import bench, compare, devices, evaluate, export, report, run, scenario, simulate, spice_check, train
 from analogdeq.cli.exits import FAILED, INTERRUPTED, code_of
 from analogdeq.errors import AnalogdeqError
 
@@ -31,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (run, simulate, train, evaluate, report, spice_check):
+for module in (run, simulate, train, evaluate, compare, report, spice_check):
     module.register(app)
 app.add_typer(devices.app, name="devices")
 app.add_typer(scenario.app, name="scenario")

@@ -18,24 +18,43 @@ if TYPE_CHECKING:
 
 
 def begin(
-    scenario: str | None, overrides: list[str] | None, seed: int | None, run_dir: Path | None, resume: Path | None
+    scenario: str | None,
+    overrides: list[str] | None,
+    seed: int | None,
+    run_dir: Path | None,
+    resume: Path | None,
+    *,
+    needs_chip: bool = False,
 ) -> "RunDirectory":
     """The directory to work in, locked, with its resolved scenario inside.
 
+    Args:
+        scenario: a name or a path.
+        overrides: as `--set` spells them.
+        seed: both seeds.
+        run_dir: where; a new directory if None.
+        resume: an existing run, instead of all of the above.
+        needs_chip: whether the model will have to be placed on a chip.
+
     Raises:
-        InputError: if `resume` is combined with what only a new run can be told.
+        InputError: if `resume` is combined with what only a new run can be told, or no chip can be made of the model.
     """
     from analogdeq.runs.directory import RunDirectory
-    from analogdeq.runs.workflow import check_buildable
+    from analogdeq.runs.workflow import check_buildable, check_has_chip
 
     if resume is not None:
         if scenario is not None or overrides or seed is not None or run_dir is not None:
             raise InputError(
                 "--resume goes on with a run as it was begun; it takes no scenario, --set, --seed or --run-dir"
             )
-        return RunDirectory.open(resume)
+        run = RunDirectory.open(resume)
+        if needs_chip:
+            check_has_chip(run.scenario())
+        return run
     resolved = scenario_from(scenario or DEFAULT_SCENARIO, overrides, seed)
     check_buildable(resolved)
+    if needs_chip:
+        check_has_chip(resolved)
     return RunDirectory.create(resolved, run_dir)
 
 

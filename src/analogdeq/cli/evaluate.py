@@ -6,7 +6,7 @@ import sys
 import typer
 
 from analogdeq.cli.console import ConsoleProgress
-from analogdeq.cli.options import ChipSeedOption, JsonOption, RunArgument, SetOption
+from analogdeq.cli.options import ChipSeedOption, DataDirOption, JsonOption, RunArgument, SetOption
 from analogdeq.cli.result import show
 
 HELP = """Settle every test image of a trained run on its chip: accuracy, settling time, energy, verdicts.
@@ -28,7 +28,13 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate", help=HELP)(evaluate)
 
 
-def evaluate(run: RunArgument, set_: SetOption = None, seed: ChipSeedOption = None, json: JsonOption = False) -> None:
+def evaluate(
+    run: RunArgument,
+    set_: SetOption = None,
+    seed: ChipSeedOption = None,
+    data_dir: DataDirOption = None,
+    json: JsonOption = False,
+) -> None:
     """See `HELP`."""
     from analogdeq.runs import workflow
     from analogdeq.runs.directory import RunDirectory

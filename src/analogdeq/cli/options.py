@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,22 @@ RunDirOption = Annotated[
     Path | None, typer.Option("--run-dir", help="Write here instead of a new directory under the scenario's output.")
 ]
 ResumeOption = Annotated[Path | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run.")]
+
+
+def _set_data_folder(folder: Path | None) -> Path | None:
+    if folder is not None:
+        os.environ["ANALOGDEQ_DATA"] = str(folder)
+    return folder
+
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        callback=_set_data_folder,
+        help="Folder of data sets that are not shipped; else $ANALOGDEQ_DATA, else the user's cache.",
+    ),
+]
 
 
 def scenario_from(source: str, overrides: list[str] | None, seed: int | None) -> Scenario:

@@ -6,7 +6,15 @@ import typer
 
 from analogdeq.cli.begin import begin, working_in
 from analogdeq.cli.console import ConsoleProgress
-from analogdeq.cli.options import JsonOption, ResumeOption, RunDirOption, ScenarioArgument, SeedOption, SetOption
+from analogdeq.cli.options import (
+    DataDirOption,
+    JsonOption,
+    ResumeOption,
+    RunDirOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+)
 from analogdeq.cli.result import show
 
 HELP = """Train a network, put it on a chip, settle every test image, record waveforms, write a report.
@@ -34,12 +42,13 @@ def run(
     seed: SeedOption = None,
     run_dir: RunDirOption = None,
     resume: ResumeOption = None,
+    data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """See `HELP`."""
     from analogdeq.runs import workflow
 
-    begun = begin(scenario, set_, seed, run_dir, resume)
+    begun = begin(scenario, set_, seed, run_dir, resume, needs_chip=True)
     with working_in(begun, "run") as directory, ConsoleProgress(quiet=json) as progress:
         resolved = directory.scenario()
         workflow.train_run(directory, resume=resume is not None, progress=progress)

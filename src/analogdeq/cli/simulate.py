@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from analogdeq.cli.console import ConsoleProgress
-from analogdeq.cli.options import ChipSeedOption, JsonOption, SetOption
+from analogdeq.cli.options import ChipSeedOption, DataDirOption, JsonOption, SetOption
 from analogdeq.cli.result import show
 
 HELP = """Settle the first test images on a chip and write their time-domain waveforms to an HDF5 trace.
@@ -38,6 +38,7 @@ def simulate(
     output: OutputOption = Path("trace.h5"),
     set_: SetOption = None,
     seed: ChipSeedOption = None,
+    data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """See `HELP`."""

@@ -49,7 +49,8 @@ class SaturatingNetwork(nn.Module, ABC):
                 self.register_parameter(name, value)
             else:
                 self.register_buffer(name, value)
-        self._gap, self._gap_of = 0.0, (0, -1)
+        self._gap = 0.0
+        self._gap_of: tuple[Tensor | None, int] = (None, -1)
         taus = check_tau(tau_s, n_nodes)
         self._tau_s = float(taus.max())
         spread = taus.max() / taus  # not number / tensor, which multiplies by a rounded reciprocal
@@ -104,12 +105,12 @@ class SaturatingNetwork(nn.Module, ABC):
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the state."""
-        return self.W.dtype
+        return self.b.dtype
 
     @property
     def device(self) -> torch.device:
         """Where the state lives."""
-        return self.W.device
+        return self.b.device
 
     def initial_state(self, drive: Drive) -> Tensor:
         """Discharged capacitors."""
@@ -147,10 +148,14 @@ class SaturatingNetwork(nn.Module, ABC):
 
     def contraction_gap(self) -> float:
         """1 - a max phi' ||W||_2, or 0 where that is negative; remembered until W changes."""
-        key = (self.W.data_ptr(), self.W._version)
-        if self._gap_of != key:
+        W = self.W
+        if W.is_inference():  # a parametrised W inside a settle: nothing by which to know it again
+            return self.feedback_gap(self.gain * self.activation.max_slope)
+        known, version = self._gap_of
+        # The W of the gap is kept, so that no other can lie at its address: a parametrised W is new at every access.
+        if known is None or known.data_ptr() != W.data_ptr() or version != W._version:
             self._gap = self.feedback_gap(self.gain * self.activation.max_slope)
-            self._gap_of = key
+            self._gap_of = (W.detach(), W._version)
         return self._gap
 
 

@@ -52,7 +52,7 @@ class RCCore(SaturatingNetwork):
     @property
     def n_nodes(self) -> int:
         """How many states there are."""
-        return self.W.shape[0]
+        return self.b.shape[0]
 
     @property
     def n_inputs(self) -> int:

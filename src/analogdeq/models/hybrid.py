@@ -5,12 +5,13 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from analogdeq.cores.oscillators.base import OscillatorCore
+from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.rc import RCCore
-from analogdeq.gradient.equilibrium import equilibrium
 from analogdeq.gradient.forward import Forward
 from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.log import SolveLog
+from analogdeq.models.network import reach
+from analogdeq.stability.reached import Reached
 
 
 @final
@@ -28,7 +29,7 @@ class HybridDEQ(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        core: RCCore | OscillatorCore,
+        core: AnalogCore,
         readout: nn.Module,
         *,
         forward: Forward | None = None,
@@ -38,13 +39,29 @@ class HybridDEQ(nn.Module):
         self.encoder, self.core, self.readout = encoder, core, readout
         self._forward, self._gradient = forward, gradient
         self.log = SolveLog()
+        self.reached: list[Reached] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, ...) -> (batch, class); `log` afterwards tells of the solves."""
+        """(batch, ...) -> (batch, class); `log` and `reached` afterwards tell of the solves."""
         self.log = SolveLog()
-        z = equilibrium(self.core, self.encoder(x), forward=self._forward, gradient=self._gradient, log=self.log)
-        logits: Tensor = self.readout(z)
+        reached = reach(self.core, self.encoder(x), forward=self._forward, gradient=self._gradient, log=self.log)
+        self.reached = [reached]
+        logits: Tensor = self.readout(reached.z)
         return logits
+
+    @property
+    def cores(self) -> list[AnalogCore]:
+        """The one core."""
+        return [self.core]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the core."""
+        return self.core.dtype
+
+    def digital_layers(self) -> list[nn.Module]:
+        """Encoder and readout."""
+        return [self.encoder, self.readout]
 
     def analog_parameters(self) -> list[nn.Parameter]:
         """What the crossbar stores: W, U, b."""

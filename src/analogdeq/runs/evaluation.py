@@ -22,7 +22,7 @@ from analogdeq.solve.rest import flow_eigenvalues
 from analogdeq.solve.settle import settle
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.verdict import Verdict
-from analogdeq.tasks.dataset import Dataset
+from analogdeq.tasks.dataset import Dataset, pixels
 
 Float64 = npt.NDArray[np.float64]
 CHUNK = 128
@@ -140,16 +140,17 @@ def evaluate(
         progress: called with images done and images in all.
     """
     model.eval()
-    x, label = data.test_x.to(chip.dtype), data.test_y
+    x, label = data.test_x, data.test_y
     ideal, on_chip, parts = [], [], []
     for rows in torch.arange(x.shape[0]).split(CHUNK):
-        u = model.encoder(x[rows])
+        image = pixels(x[rows], chip.dtype)
+        u = model.encoder(image)
         settled = settle_with(chip, u, options)
         on_chip.append(model.readout(chip.read(settled.z)).argmax(1))
-        ideal.append(model(x[rows]).argmax(1))
+        ideal.append(model(image).argmax(1))
         parts.append(settled)
         progress(int(rows[-1]) + 1, x.shape[0])
-    first = model.encoder(x[:SPECTRUM_SAMPLES])
+    first = model.encoder(pixels(x[:SPECTRUM_SAMPLES], chip.dtype))
     eigenvalues = flow_eigenvalues(chip, chip.drive(first), parts[0].z[:SPECTRUM_SAMPLES]) + 1
     return _joined(parts, label, torch.cat(ideal), torch.cat(on_chip), eigenvalues, chip)
 

@@ -6,11 +6,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from analogdeq.build import build_chip, build_data
+from analogdeq.build import build_chip, build_data, only_core
 from analogdeq.chip import Chip
 from analogdeq.errors import InputError
 from analogdeq.runs.workflow import network
 from analogdeq.scenario import Scenario
+from analogdeq.tasks.dataset import pixels
 
 
 @final
@@ -40,9 +41,9 @@ def place(source: str, *, image: int = 0, overrides: list[str] | None = None, se
     images = build_data(scenario).test_x
     if not 0 <= image < images.shape[0]:
         raise InputError(f"there is no test image {image}; the scenario has {images.shape[0]}, counted from 0")
-    chip = build_chip(scenario, model.core)
+    chip = build_chip(scenario, only_core(scenario, model))
     if not isinstance(chip, Chip):
         raise InputError(f"scenario {scenario.name!r} has an oscillator core; SPICE netlists are of RC crossbars")
     with torch.no_grad():
-        u = model.encoder(images[image : image + 1].to(chip.dtype))[0]
+        u = model.encoder(pixels(images[image : image + 1], chip.dtype))[0]
     return Placed(scenario, chip, u)

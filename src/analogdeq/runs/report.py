@@ -5,7 +5,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analogdeq.build import build_chip, build_model, build_oscillators, build_settle_options
+from analogdeq.build import build_chip, build_model, build_oscillators, build_settle_options, only_core
 from analogdeq.errors import DataError, ScenarioError
 from analogdeq.report import ReportData, Waveforms, write_report
 from analogdeq.runs.assumptions import assumptions_of
@@ -27,7 +27,7 @@ def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
     evaluation = Evaluation.load(run.evaluation)
     model = build_model(scenario)
     load_weights(model, load_checkpoint(run.checkpoint), run.checkpoint)
-    chip = build_chip(scenario, model.core)
+    chip = build_chip(scenario, only_core(scenario, model))
     waveforms = None
     if run.trace.exists():
         with open_trace(run.trace) as trace:

@@ -15,10 +15,14 @@ from analogdeq.build import (
     build_model,
     build_oscillators,
     build_settle_options,
+    image_shape,
+    only_core,
 )
 from analogdeq.errors import DataError, InputError, RangeError, ScenarioError
 from analogdeq.library import device_preset
-from analogdeq.models.hybrid import HybridDEQ
+from analogdeq.models.cost import Cost, cost_of
+from analogdeq.models.shapes import read_stages
+from analogdeq.runs.device import training_device
 from analogdeq.runs.directory import RunDirectory, write_whole
 from analogdeq.runs.evaluation import CHUNK, Evaluation, evaluate, quantile
 from analogdeq.runs.noise import noise_figures
@@ -28,10 +32,12 @@ from analogdeq.runs.waveforms import record_waveforms
 from analogdeq.scenario import Scenario, dump_scenario, load_scenario
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.verdict import Verdict
+from analogdeq.tasks.dataset import Dataset, pixels
 from analogdeq.trace import provenance
 from analogdeq.train.checkpoint import load_checkpoint
 from analogdeq.train.fit import Trainer, load_weights
 from analogdeq.train.metrics import Row
+from analogdeq.train.workers import ALONE, Workers
 
 
 class Progress(Protocol):
@@ -49,7 +55,10 @@ def check_buildable(scenario: Scenario) -> None:
         ScenarioError: naming the section.
     """
     problems = []
+    image = image_shape(scenario)
     for section, build in (
+        ("model", lambda: read_stages(scenario.model.stages, image[1]) if scenario.model.core == "conv" else None),
+        ("train", lambda: training_device(scenario)),
         ("device", lambda: device_preset(scenario.device.preset)),
         ("circuit", lambda: build_circuit(scenario)),
         ("oscillator", lambda: build_oscillators(scenario)),
@@ -69,15 +78,37 @@ def check_buildable(scenario: Scenario) -> None:
         raise ScenarioError(problems)
 
 
+def check_has_chip(scenario: Scenario) -> None:
+    """Find out before training whether a chip can be made of the model.
+
+    Raises:
+        InputError: if not.
+    """
+    only_core(scenario, build_model(scenario))
+
+
 def run_provenance(scenario: Scenario, argv: list[str]) -> dict[str, str]:
     """Versions, seeds, commit and command line."""
     return provenance({"chip": scenario.seeds.chip, "train": scenario.seeds.train}, argv)
 
 
-def train_run(run: RunDirectory, *, resume: bool, progress: Progress) -> list[Row]:
-    """Train the run's scenario to its last epoch; returns the rows of metrics of the epochs trained now."""
+def train_run(
+    run: RunDirectory, *, resume: bool, progress: Progress, workers: Workers = ALONE, data: Dataset | None = None
+) -> list[Row]:
+    """Train the run's scenario to its last epoch; returns the rows of metrics of the epochs trained now.
+
+    Args:
+        run: where the files go; only the first of several processes writes.
+        resume: go on from the checkpoint, if there is one.
+        progress: told after every epoch.
+        workers: the processes that train together.
+        data: the scenario's data, if they have been read already.
+    """
     scenario = run.scenario()
-    trainer = Trainer(build_model(scenario), build_data(scenario), build_fit_options(scenario))
+    device = training_device(scenario)
+    model = build_model(scenario).to(device)
+    data = (build_data(scenario) if data is None else data).to(device)
+    trainer = Trainer(model, data, build_fit_options(scenario), workers)
     if resume and run.checkpoint.exists():
         trainer.resume(run.checkpoint, run.metrics)
     progress.update("training", trainer.epoch, scenario.train.epochs)
@@ -88,12 +119,25 @@ def train_run(run: RunDirectory, *, resume: bool, progress: Progress) -> list[Ro
         note = f"loss {row['loss']:.4f}, test accuracy {100 * row['test_accuracy']:.2f} %"
         progress.update("training", row["epoch"], scenario.train.epochs, note)
 
-    with threads_for(scenario.model.nodes, scenario.train.batch_size):
+    with threads_for(_state_size(scenario), scenario.train.batch_size):
         trainer.fit(run.checkpoint, run.metrics, run.scenario_file.read_text(encoding="utf-8"), on_epoch)
     return rows
 
 
-def trained_model(run: RunDirectory, scenario: Scenario) -> HybridDEQ:
+def model_cost(scenario: Scenario) -> Cost:
+    """Parameters and multiply-accumulates of the scenario's model."""
+    return cost_of(build_model(scenario), torch.zeros(1, *image_shape(scenario)).flatten(1))
+
+
+def _state_size(scenario: Scenario) -> int:
+    """Numbers in the state of one image."""
+    if scenario.model.core == "dense":
+        return scenario.model.nodes
+    stages = read_stages(scenario.model.stages, image_shape(scenario)[1])
+    return sum(stage.channels * stage.side**2 for stage in stages)
+
+
+def trained_model(run: RunDirectory, scenario: Scenario) -> Any:
     """The run's network with the weights of its checkpoint."""
     model = build_model(scenario)
     load_weights(model, load_checkpoint(run.checkpoint), run.checkpoint)
@@ -103,9 +147,9 @@ def trained_model(run: RunDirectory, scenario: Scenario) -> HybridDEQ:
 def evaluate_run(run: RunDirectory, scenario: Scenario, progress: Progress) -> Evaluation:
     """Settle every test image on the chip of the scenario's chip seed, and store what came out."""
     model = trained_model(run, scenario)
-    chip = build_chip(scenario, model.core)
+    chip = build_chip(scenario, only_core(scenario, model))
     data, on_batch = build_data(scenario), _stage(progress, "settling test images")
-    with threads_for(scenario.model.nodes, CHUNK):
+    with threads_for(_state_size(scenario), CHUNK):
         result = evaluate(model, chip, data, build_settle_options(scenario), on_batch)
     result.save(run.evaluation)
     # The scenario as evaluated goes with the figures: --set may have changed it from the run's own.
@@ -161,7 +205,7 @@ def scenario_of_trained(run: RunDirectory, overrides: list[str] | None, seed: in
     return scenario
 
 
-def network(source: str, overrides: list[str] | None, seed: int | None) -> tuple[Scenario, HybridDEQ]:
+def network(source: str, overrides: list[str] | None, seed: int | None) -> tuple[Scenario, Any]:
     """The network of a run directory, trained, or of a scenario, untrained.
 
     Raises:
@@ -179,17 +223,17 @@ def network(source: str, overrides: list[str] | None, seed: int | None) -> tuple
     return scenario, build_model(scenario)
 
 
-def simulate(model: HybridDEQ, scenario: Scenario, path: Path, argv: list[str], progress: Progress) -> Settled | None:
+def simulate(model: Any, scenario: Scenario, path: Path, argv: list[str], progress: Progress) -> Settled | None:
     """Settle the scenario's first `trace.samples` test images on its chip and record them; None if it asks for none."""
     if scenario.trace.samples == 0:
         return None
-    chip = build_chip(scenario, model.core)
-    x = build_data(scenario).test_x[: scenario.trace.samples].to(chip.dtype)
+    chip = build_chip(scenario, only_core(scenario, model))
+    x = pixels(build_data(scenario).test_x[: scenario.trace.samples], chip.dtype)
     progress.update("recording waveforms", 0, x.shape[0])
     with torch.no_grad():
         u = model.encoder(x)
     options, origin = build_settle_options(scenario), run_provenance(scenario, argv)
-    with threads_for(scenario.model.nodes, u.shape[0]):
+    with threads_for(_state_size(scenario), u.shape[0]):
         settled = record_waveforms(path, chip, u, options, scenario, origin)
     progress.update("recording waveforms", x.shape[0], x.shape[0])
     return settled

@@ -2,11 +2,11 @@
 
 from typing import Literal, final
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from analogdeq.scenario.quantity import Ratio, TimeConstants
-from analogdeq.scenario.section import Count, Section
-from analogdeq.scenario.text import FolderPath
+from analogdeq.scenario.section import Count, Section, broken_rule
+from analogdeq.scenario.text import FolderPath, Stages
 
 LARGEST_SEED = 2**63 - 1
 """TOML and torch both count seeds in signed 64 bits."""
@@ -27,8 +27,15 @@ class Seeds(Section):
 class Task(Section):
     """What the model learns."""
 
-    name: Literal["digits"]
-    """The data set: "digits" is the 1,797 handwritten 8x8 digits of the UCI collection, split once and for all."""
+    name: Literal["digits", "cifar10", "imagenet32"]
+    """The data set. "digits" is the 1,797 handwritten 8x8 digits of the UCI collection, split once and for all;
+    "cifar10" and "imagenet32" are 32x32 colour photographs in their official files, see docs/training.md."""
+
+    checksums: Literal["official", "none"] = "official"
+    """For "cifar10": "official" takes only the published files, by their MD5; "none" takes any in their format."""
+
+    train_limit: Count | None = Field(default=None, ge=1, le=10_000_000)
+    """Train on only the first so many training images; "none" takes them all. Use it for a learning curve."""
 
     test_limit: Count | None = Field(default=None, ge=1, le=1_000_000)
     """Evaluate only the first so many test images; "none" takes them all. Use it for a quick look."""
@@ -38,12 +45,25 @@ class Task(Section):
 class Model(Section):
     """The equilibrium network: encoder, analog core of `nodes` voltages, readout."""
 
+    kind: Literal["hybrid", "digital", "feedforward"] = "hybrid"
+    """"hybrid" is the network a chip realises. The others are baselines of the same size, which no chip is made of:
+    "digital" is the same network as an ordinary deep equilibrium model, its equilibria found by Anderson's method;
+    "feedforward" has the same layers without feedback."""
+
+    core: Literal["dense", "conv"] = "dense"
+    """"dense" has one core of `nodes`; "conv" has convolutional cores of 3x3 kernels, as `stages` says."""
+
+    stages: Stages = "32@8"
+    """For `core = "conv"`: channels@side of each core in turn, such as "48@32, 64@16". A digital layer, strided where
+    the side shrinks, stands before each; a chip is made of one core only."""
+
     nodes: Count = Field(default=64, ge=1, le=4096)
     """Number of nodes of the core, the length of its state z. Published crossbars have 60 (mem-HNN, Nature Electronics
     3:409, 2020) to 256 (NeuRRAM, Nature 608:504, 2022) lines."""
 
     inputs: Count = Field(default=32, ge=1, le=4096)
-    """Number of values u that the encoder hands to the core, one line and one D/A converter each."""
+    """Number of values u that the encoder hands to the core, one line and one D/A converter each; for convolutional
+    cores the number of input channels."""
 
     activation: Literal["tanh", "sigmoid", "hardtanh", "relu-clipped"] = "tanh"
     """The saturating transfer curve phi of the node amplifiers."""
@@ -55,6 +75,32 @@ class Model(Section):
     spectral_bound: Ratio | None = Field(default=0.9, gt=0, le=100)
     """Training keeps the 2-norm of W at or below this; "none" leaves it free. Below 1 there is one equilibrium for
     every input, and it stays stable whatever the amplifier poles (small-gain theorem)."""
+
+    weights: Literal["free", "spectral", "row", "monotone", "symmetric", "positive", "negative"] = "free"
+    """What W is by construction. "free": anything, scaled back to `spectral_bound` after each step. All others are
+    parametrisations, bounded by `spectral_bound` besides where it is not "none": "spectral" by nothing else; "row" has
+    row sums of |W| up to `row_bound`; "monotone" is (1-m) I - A'A + B - B'; "symmetric", and "positive" or "negative"
+    definite."""
+
+    row_bound: Ratio = Field(default=0.9, gt=0, le=1000)
+    """For `weights = "row"`: largest sum of |W| over a row, the summed conductance on one output wire."""
+
+    monotone_margin: Ratio = Field(default=0.1, gt=0, lt=1)
+    """For `weights = "monotone"`: m. The largest eigenvalue of (W + W')/2 is at most 1 - m."""
+
+    @field_validator("weights")
+    @classmethod
+    def _has_its_bound(cls, weights: str, info: ValidationInfo) -> str:
+        bound = info.data.get("spectral_bound")
+        is_conv = info.data.get("core") == "conv" and info.data.get("kind") != "feedforward"
+        if weights == "free" and bound is not None and is_conv:
+            raise broken_rule(
+                ("weights", "spectral_bound", "core"),
+                "free convolutions cannot be scaled back after each step; take weights = 'spectral', or no bound",
+            )
+        if weights == "spectral" and info.data.get("spectral_bound", 1) is None:
+            raise broken_rule(("weights", "spectral_bound"), "weights = 'spectral' needs a spectral_bound")
+        return weights
 
 
 @final

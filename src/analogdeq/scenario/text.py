@@ -40,6 +40,10 @@ Slug = Annotated[
 """A name that is also a good file name."""
 Line = Annotated[str, Text(r"[^\x00-\x1f\x7f]*", "one line of text")]
 Prose = Annotated[str, Text(rf"{_PRINTABLE}*", "text of one or more lines")]
+_STAGE = r"[1-9][0-9]{0,3}@[1-9][0-9]{0,2}"
+Stages = Annotated[
+    str, Text(rf"{_STAGE}(, ?{_STAGE}){{0,7}}", 'channels@side of up to 8 stages, such as "48@32, 64@16"')
+]
 FolderPath = Annotated[str, Text(r"[^\x00-\x1f\x7f]+", "the path of a folder")]
 PresetName = Annotated[
     str,

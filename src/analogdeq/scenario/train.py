@@ -9,6 +9,27 @@ from analogdeq.scenario.section import Count, Section
 
 
 @final
+class Penalty(Section):
+    """Terms added to the cross-entropy, each a mean over the batch; all are off by default."""
+
+    residual: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the Lyapunov-inspired residual, E |z - F(z)|^2 at the state the forward pass ended at."""
+
+    jacobian: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the squared Frobenius norm of the Jacobian per node, by one random vector per image. Published values
+    are 0.1 to 1.2 (Bai et al., ICML 2021)."""
+
+    abscissa: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of how far the largest eigenvalue of (J + J')/2 exceeds `abscissa_above`."""
+
+    abscissa_above: Ratio = Field(default=0.0, ge=-100, le=100)
+    """Numerical abscissa up to which nothing is charged. The circuit's distances shrink by 1 minus it per tau."""
+
+    probability: Ratio = Field(default=1.0, gt=0, le=1)
+    """Probability of a step to compute `jacobian` and `abscissa` at all; 0.05 costs almost nothing."""
+
+
+@final
 class Train(Section):
     """The training loop (AdamW) and the implicit gradient."""
 
@@ -27,8 +48,14 @@ class Train(Section):
     weight_decay: Ratio = Field(default=1e-4, ge=0, le=10)
     """Decoupled weight decay of AdamW."""
 
+    weight_decay_analog: Ratio | None = Field(default=None, ge=0, le=10)
+    """Weight decay of the core's W, U and b; "none" is that of all others."""
+
     schedule: Literal["cosine", "constant"] = "cosine"
     """Course of the learning rates: "cosine" lets them fall to zero over the epochs."""
+
+    warmup_epochs: Count = Field(default=0, ge=0, le=1_000_000)
+    """Epochs over which the learning rates rise in equal steps before they are what the schedule says."""
 
     grad_clip: Ratio | None = Field(default=1.0, gt=0, le=1e6)
     """Longest gradient, by its 2-norm over all parameters; longer ones are shortened to it; "none" leaves them."""
@@ -37,9 +64,22 @@ class Train(Section):
     """Standard deviation of the Gaussian noise added to each training image, whose pixels span 0 to 1: it makes the
     network tolerant of small changes, of the input and of the chip."""
 
+    augmentation: Literal["none", "crop-flip"] = "none"
+    """Random changes to training images: "crop-flip" pads by 4 pixels, crops, and flips left to right half the time."""
+
     forward: Literal["settle", "root"] = "root"
     """Where the equilibrium comes from in training: "root" finds the fixed point directly, "settle" integrates the
     circuit, which is slower and sees what the circuit does."""
+
+    forward_tol: Ratio = Field(default=1e-6, ge=1e-14, lt=1)
+    """Residual max |F(z) - z| at which the search for the fixed point ends, in units of full scale: of `forward =
+    "root"`, and of Anderson's method for `model.kind = "digital"`. Published digital models train at 1e-3."""
+
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where training computes: "auto" takes a GPU if there is one."""
+
+    precision: Literal["full", "mixed"] = "full"
+    """"mixed" computes encoder and readout in bfloat16; the equilibrium keeps the precision of `settle.dtype`."""
 
     gradient_solver: Literal["fixed-point", "gmres", "dense"] = "gmres"
     """Linear solver of the implicit gradient. "fixed-point" needs a contraction, "dense" is exact and costs nodes^3."""
@@ -49,3 +89,5 @@ class Train(Section):
 
     gradient_max_iter: Count = Field(default=100, ge=1, le=1_000_000)
     """Iterations after which the linear solve counts as failed, which is an error and not a wrong gradient."""
+
+    penalty: Penalty = Penalty()

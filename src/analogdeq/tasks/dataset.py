@@ -1,9 +1,13 @@
 """A labelled data set with a fixed split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
+import torch
 from torch import Tensor
+
+LEVELS = 255
+"""The brightest value of images stored as whole numbers."""
 
 
 @final
@@ -12,9 +16,9 @@ class Dataset:
     """Images and classes.
 
     Attributes:
-        train_x: (image, pixel) float32, 0 to 1.
+        train_x: (image, pixel) or (image, channel, height, width). float32 from 0 to 1, or uint8 from 0 to 255.
         train_y: (image,) int64.
-        test_x: (image, pixel) float32, 0 to 1.
+        test_x: like `train_x`.
         test_y: (image,) int64.
         n_classes: classes are 0 to n_classes - 1.
     """
@@ -27,12 +31,18 @@ class Dataset:
 
     def limit_test(self, n: int | None) -> "Dataset":
         """The same with only the first n test images."""
-        if n is None:
-            return self
-        return Dataset(
-            train_x=self.train_x,
-            train_y=self.train_y,
-            test_x=self.test_x[:n],
-            test_y=self.test_y[:n],
-            n_classes=self.n_classes,
-        )
+        return self if n is None else replace(self, test_x=self.test_x[:n], test_y=self.test_y[:n])
+
+    def limit_train(self, n: int | None) -> "Dataset":
+        """The same with only the first n training images."""
+        return self if n is None else replace(self, train_x=self.train_x[:n], train_y=self.train_y[:n])
+
+    def to(self, device: torch.device) -> "Dataset":
+        """The same on a device."""
+        moved = {name: getattr(self, name).to(device) for name in ("train_x", "train_y", "test_x", "test_y")}
+        return replace(self, **moved)
+
+
+def pixels(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Images as numbers from 0 to 1, whichever way they are stored."""
+    return x.to(dtype) / LEVELS if x.dtype == torch.uint8 else x.to(dtype)

@@ -1,0 +1,6 @@
+"""`python -m analogdeq` is `analogdeq`; torchrun starts it this way."""
+
+from analogdeq.cli.app import main
+
+if __name__ == "__main__":
+    main()

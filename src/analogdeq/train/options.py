@@ -1,0 +1,47 @@
+"""How to train."""
+
+from dataclasses import dataclass, field
+from typing import final
+
+from analogdeq.stability.penalties import Penalty
+from analogdeq.tasks.augment import Augmentation
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step, over all processes together.
+        lr_digital: AdamW learning rate of encoder and readout.
+        lr_analog: AdamW learning rate of W, U, b.
+        weight_decay: decoupled.
+        weight_decay_analog: of W, U, b; None for the same.
+        schedule: "cosine" to 0 over all epochs, or "constant".
+        warmup_epochs: epochs over which the learning rates rise first.
+        grad_clip: largest Euclidean norm of the whole gradient; None for no limit.
+        spectral_bound: W is scaled back to this 2-norm after each step; None for no limit.
+        input_noise: standard deviation of Gaussian noise added to training images, whose pixels span 0 to 1.
+        augmentation: of training images; None for none.
+        penalty: terms added to the loss.
+        mixed_precision: encoder and readout in bfloat16; the equilibrium stays in the core's precision.
+        seed: of the order of the images and of all noise.
+    """
+
+    epochs: int
+    batch_size: int
+    lr_digital: float
+    lr_analog: float
+    weight_decay: float
+    weight_decay_analog: float | None = None
+    schedule: str = "cosine"
+    warmup_epochs: int = 0
+    grad_clip: float | None = 1.0
+    spectral_bound: float | None = None
+    input_noise: float = 0.0
+    augmentation: Augmentation | None = None
+    penalty: Penalty = field(default_factory=Penalty)
+    mixed_precision: bool = False
+    seed: int = 0
