@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from analogdeq.cores.rc import RCCore
 from analogdeq.gradient.equilibrium import equilibrium
 from analogdeq.gradient.forward import Forward
-from analogdeq.gradient.implicit import ImplicitGradient
+from analogdeq.gradient.method import Gradient
 from analogdeq.gradient.log import SolveLog
 
 
@@ -31,7 +31,7 @@ class HybridDEQ(nn.Module):
         readout: nn.Module,
         *,
         forward: Forward | None = None,
-        gradient: ImplicitGradient | None = None,
+        gradient: Gradient | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.core, self.readout = encoder, core, readout
@@ -66,7 +66,7 @@ def digits_model(
     gain: float,
     generator: torch.Generator,
     forward: Forward | None = None,
-    gradient: ImplicitGradient | None = None,
+    gradient: Gradient | None = None,
 ) -> HybridDEQ:
     """A hybrid DEQ of fully connected parts, initialised from `generator` alone.
 
