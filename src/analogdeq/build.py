@@ -10,7 +10,16 @@ from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
 from analogdeq.cores.rc import RCCore
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.implicit import ImplicitGradient
-from analogdeq.models.hybrid import HybridDEQ, digits_model
+from analogdeq.gradient.method import Gradient
+from analogdeq.gradient.physical import PhysicalAdjoint
+from analogdeq.gradient.propagation import EquilibriumPropagation
+from analogdeq.gradient.shine import ByBroyden, ShineGradient
+from analogdeq.gradient.trajectory import AdjointOptions, TransientGradient
+from analogdeq.gradient.truncated import PhantomGradient, jacobian_free
+from analogdeq.gradient.unrolled import UnrolledGradient
+from analogdeq.gradient.warm_start import WarmStart
+from analogdeq.linalg.noise import ReadNoise
+from analogdeq.models.hybrid import HybridDEQ, digits_model, keep_symmetric_
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
 from analogdeq.tasks.dataset import Dataset
@@ -76,7 +85,6 @@ def build_model(scenario: Scenario, *, seed: int | None = None) -> HybridDEQ:
     """An untrained model, the same for the same seed."""
     circuit = build_circuit(scenario)
     m, t = scenario.model, scenario.train
-    forward: Forward = ByRootFinding() if t.forward == "root" else BySettling(build_settle_options(scenario))
     model = digits_model(
         pixels=PIXELS,
         inputs=m.inputs,
@@ -87,10 +95,69 @@ def build_model(scenario: Scenario, *, seed: int | None = None) -> HybridDEQ:
         tau_s=circuit.tau_s,
         gain=circuit.gain,
         generator=torch.Generator().manual_seed(scenario.seeds.train if seed is None else seed),
-        forward=forward,
-        gradient=ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter),
+        forward=build_forward(scenario),
+        gradient=build_gradient(scenario),
     )
-    return model.to(DTYPES[scenario.settle.dtype])
+    model = model.to(DTYPES[scenario.settle.dtype])
+    if scenario.gradient.method == "equilibrium-propagation" or t.gradient_solver == "cg":
+        keep_symmetric_(model.core)
+    return model
+
+
+def build_forward(scenario: Scenario) -> Forward:
+    """How equilibria are found in training."""
+    if scenario.gradient.method == "shine":
+        return ByBroyden()
+    return ByRootFinding() if scenario.train.forward == "root" else BySettling(build_settle_options(scenario))
+
+
+def build_gradient(scenario: Scenario) -> Gradient:
+    """How equilibria are differentiated in training."""
+    s = scenario.gradient
+    match s.method:
+        case "phantom":
+            return PhantomGradient(steps=s.phantom_steps, damping=s.phantom_damping)
+        case "jacobian-free":
+            return jacobian_free()
+        case "shine":
+            return ShineGradient(refine=s.shine_refine, tol=scenario.train.gradient_tol)
+        case "unrolled":
+            return UnrolledGradient(
+                steps=s.unroll_steps,
+                weight_noise=s.unroll_weight_noise,
+                state_noise=s.unroll_state_noise,
+                checkpoint_every=s.unroll_checkpoint_every,
+                seed=scenario.seeds.train,
+            )
+        case "transient":
+            return TransientGradient(horizon_tau=s.transient_horizon_tau, options=AdjointOptions(rtol=1e-5, atol=1e-7))
+        case "physical-adjoint":
+            return PhysicalAdjoint(
+                array=s.adjoint_array,
+                circuit=build_circuit(scenario),
+                device=library.device_preset(scenario.device.preset),
+                seed=s.adjoint_seed,
+                noise=s.adjoint_noise,
+                options=build_settle_options(scenario),
+            )
+        case "equilibrium-propagation":
+            return EquilibriumPropagation(variant=s.nudge, beta=s.nudge_beta)
+        case _:
+            return _implicit(scenario)
+
+
+def _implicit(scenario: Scenario) -> ImplicitGradient:
+    t, s = scenario.train, scenario.gradient
+    noise = None
+    if s.read_noise is not None:
+        noise = ReadNoise(kind=s.read_noise, level=s.read_noise_level, seed=scenario.seeds.train)
+    return ImplicitGradient(
+        solver=t.gradient_solver,
+        tol=t.gradient_tol,
+        max_iter=t.gradient_max_iter,
+        read_noise=noise,
+        warm_start=WarmStart() if s.warm_start == "on" else None,
+    )
 
 
 def build_fit_options(scenario: Scenario) -> FitOptions:

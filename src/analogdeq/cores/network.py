@@ -13,8 +13,8 @@ from analogdeq.cores.core import Drive, Linearisation
 class SaturatingNetwork(nn.Module, ABC):
     """tau_i dz_i/dt = -z_i + a phi(p)_i with a pre-activation p = W z + U u + b that is linear in z and u.
 
-    A core of this kind says how W and U act (`preactivation`, `preactivation_with`, `drive`, `linearise`) and how large W can be
-    (`feedback_gap`); everything else is here.
+    A core of this kind says how W and U act (`preactivation`, `preactivation_with`, `drive`, `linearise`) and how large
+    W can be (`feedback_gap`); everything else is here.
 
     Args:
         weights: W, U and b. A `nn.Parameter` is trained, a tensor is not.

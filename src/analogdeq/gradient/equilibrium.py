@@ -1,6 +1,5 @@
 """`equilibrium`: the differentiable fixed point of a core."""
 
-import torch
 from torch import Tensor
 
 from analogdeq.errors import InputError

@@ -12,6 +12,7 @@ from analogdeq.errors import GradientError, InputError
 from analogdeq.gradient.log import SolveLog
 from analogdeq.gradient.method import AdjointGradient, RestPoint, unit_size
 from analogdeq.gradient.warm_start import WarmStart
+from analogdeq.linalg.adaptive import solve_adaptive
 from analogdeq.linalg.anderson import solve_anderson
 from analogdeq.linalg.broyden import solve_broyden
 from analogdeq.linalg.cg import solve_cg
@@ -31,6 +32,7 @@ _ADVICE = {
     "anderson": "raise max_iter or memory, or use solver='gmres'",
     "broyden": "raise max_iter and memory, or use solver='gmres'",
     "cg": "raise max_iter; conjugate gradients need a stable rest of a core with symmetric W",
+    "adaptive": "raise max_iter, or use solver='dense': the equilibrium is near a fold (I - J almost singular)",
     "gmres": "raise max_iter, or use solver='dense': the equilibrium is near a fold (I - J almost singular)",
     "dense": "I - J is singular: the equilibrium is at a fold, where no gradient exists",
 }
@@ -57,9 +59,9 @@ class ImplicitGradient(AdjointGradient):
 
     Attributes:
         solver: "gmres" for any stable core; "fixed-point" (Neumann series) where rho(J) < 1; "richardson", damped, for
-            any stable core and for noisy products, whose tail it averages; "anderson" and "broyden" for any stable core;
-            "cg" where W is symmetric; "dense" for small cores. "auto" is "richardson" where `read_noise` is given and
-            "gmres" elsewhere.
+            any stable core and for noisy products, whose tail it averages; "anderson" and "broyden" for any stable
+            core; "cg" where W is symmetric; "dense" for small cores. "auto" is "richardson" where `read_noise` is
+            given; elsewhere it is "fixed-point" while that contracts well, and "gmres" for the samples it leaves.
         tol: relative residual to reach; not below 32 times the rounding unit of the state.
         max_iter: products with J^T at the most.
         on_failure: "raise" a `GradientError`, or "warn" and go on with the vector found; where that is no better than
@@ -100,8 +102,8 @@ class ImplicitGradient(AdjointGradient):
             )
         if not 0 < self.damping <= 1 or not 0 < self.noisy_tol < 1 or self.memory < 1:
             raise InputError(
-                f"gradient damping = {self.damping} must lie above 0 and be at most 1, noisy_tol = {self.noisy_tol} lie "
-                f"between 0 and 1, memory = {self.memory} be at least 1"
+                f"gradient damping = {self.damping} must lie above 0 and be at most 1, noisy_tol = {self.noisy_tol} "
+                f"lie between 0 and 1, memory = {self.memory} be at least 1"
             )
         if self.solver == "dense" and self.read_noise is not None:
             raise InputError("solver='dense' reads the matrix, not products: read_noise has no meaning there")
@@ -111,7 +113,7 @@ class ImplicitGradient(AdjointGradient):
         """The solver that "auto" stands for."""
         if self.solver != "auto":
             return self.solver
-        return "gmres" if self.read_noise is None else "richardson"
+        return "adaptive" if self.read_noise is None else "richardson"
 
     def adjoint(self, point: RestPoint, g: Tensor, log: SolveLog) -> LinearSolution:
         """(batch, node) -> v."""
@@ -142,7 +144,7 @@ class ImplicitGradient(AdjointGradient):
     def _solve(self, linearisation: Linearisation, unit: Tensor, size: Tensor, tol: float) -> LinearSolution:
         if self.method == "dense":
             return solve_dense(linearisation.dense().mT, unit)
-        product = linearisation.rmatvec
+        product: MatVec = linearisation.rmatvec
         if self.read_noise is not None:
             product = self.read_noise.spoil(product, unit, lambda: frobenius_norm(linearisation, unit))
         start = None if self.warm_start is None else self.warm_start.guess(unit)
@@ -179,6 +181,8 @@ class ImplicitGradient(AdjointGradient):
 
     def _iterate(self, product: MatVec, y: Tensor, tol: Tensor, weight: Tensor | None) -> LinearSolution:
         match self.method:
+            case "adaptive":
+                return solve_adaptive(product, y, tol=tol, max_iter=self.max_iter)
             case "gmres":
                 return solve_gmres(product, y, tol=tol, max_iter=self.max_iter)
             case "fixed-point":

@@ -81,9 +81,7 @@ class GradientAtRest(ABC):
         return z
 
     @abstractmethod
-    def pull_back(
-        self, point: RestPoint, g: Tensor, wanted: Sequence[bool], log: SolveLog
-    ) -> list[Tensor | None]:
+    def pull_back(self, point: RestPoint, g: Tensor, wanted: Sequence[bool], log: SolveLog) -> list[Tensor | None]:
         """The gradients of u and of each parameter, given that of z*.
 
         Args:
@@ -101,9 +99,7 @@ class AdjointGradient(GradientAtRest):
     def adjoint(self, point: RestPoint, g: Tensor, log: SolveLog) -> LinearSolution:
         """(batch, node) -> v."""
 
-    def pull_back(
-        self, point: RestPoint, g: Tensor, wanted: Sequence[bool], log: SolveLog
-    ) -> list[Tensor | None]:
+    def pull_back(self, point: RestPoint, g: Tensor, wanted: Sequence[bool], log: SolveLog) -> list[Tensor | None]:
         """Solve for v, then one vector-Jacobian product through one evaluation of F."""
         with torch.no_grad():
             solution = self.adjoint(point, g, log)

@@ -51,8 +51,8 @@ class EquilibriumPropagation(GradientAtRest):
         beta: strength of the nudge, > 0.
         points: N, even, of the holomorphic variant.
 
-    Source: B. Scellier, Y. Bengio, Front. Comput. Neurosci. 11:24 (2017); A. Laborieux et al., Front. Neurosci. 15:633674
-    (2021), centred; A. Laborieux, F. Zenke, NeurIPS 2022, holomorphic.
+    Source: B. Scellier, Y. Bengio, Front. Comput. Neurosci. 11:24 (2017); A. Laborieux et al., Front. Neurosci.
+    15:633674 (2021), centred; A. Laborieux, F. Zenke, NeurIPS 2022, holomorphic.
     """
 
     variant: str = "centred"
@@ -66,7 +66,9 @@ class EquilibriumPropagation(GradientAtRest):
             InputError: naming the choice.
         """
         if self.variant not in VARIANTS:
-            raise InputError(f"unknown variant {self.variant!r} of equilibrium propagation; known: {', '.join(VARIANTS)}")
+            raise InputError(
+                f"unknown variant {self.variant!r} of equilibrium propagation; known: {', '.join(VARIANTS)}"
+            )
         if not 0 < self.beta < float("inf"):
             raise InputError(f"equilibrium propagation beta = {self.beta} must be positive and finite")
         if self.points < 2 or self.points % 2:
@@ -82,9 +84,8 @@ class EquilibriumPropagation(GradientAtRest):
         values = (point.u, *point.parameters)
         leaves = [value.detach().requires_grad_(needed) for value, needed in zip(values, wanted, strict=True)]
         with torch.enable_grad():
-            total = sum(
-                (size.squeeze(1) * weight * _coupling(core, phase, x, y, leaves)).sum() for weight, phase, x, y in rests
-            )
+            terms = [weight * _coupling(core, phase, x, y, leaves) for weight, phase, x, y in rests]
+            total = (size.squeeze(1) * torch.stack(terms).sum(0)).sum()
         open_leaves = [leaf for leaf in leaves if leaf.requires_grad]
         found = iter(torch.autograd.grad(total, open_leaves, allow_unused=True))
         return [next(found) if leaf.requires_grad else None for leaf in leaves]

@@ -20,8 +20,8 @@ from analogdeq.linalg.system import LinearSolution, relative, row_norm
 class ByBroyden:
     """Find the equilibrium by Broyden's method, and keep its estimate of (J - I)^-1; samples it fails are settled.
 
-    Broyden's method may end at an equilibrium the circuit would leave, or would not reach: it asks for a root, not for a
-    rest. Where the core has one equilibrium per input there is no difference.
+    Broyden's method may end at an equilibrium the circuit would leave, or would not reach: it asks for a root, not for
+    a rest. Where the core has one equilibrium per input there is no difference.
 
     Attributes:
         tol: residual max |F(z) - z| to reach, in units of full scale; not below what rounding allows.
@@ -62,8 +62,8 @@ class ShineGradient(AdjointGradient):
     begins at H^T. Memory: the forward pass's 2 `memory` vectors per sample, held until the backward pass.
 
     Wrong where the search went along few directions: H is exact on what it has seen, and -I elsewhere. `refine` mends
-    that, and with enough of it the gradient is exact. Under noise the secant pairs, and with them H, are noise. A sample for
-    which v is no better than zero gets v = g.
+    that, and with enough of it the gradient is exact. Under noise the secant pairs, and with them H, are noise. A
+    sample for which v is no better than zero gets v = g.
 
     Attributes:
         refine: products spent on improving v; 0 for none.
@@ -92,7 +92,9 @@ class ShineGradient(AdjointGradient):
             GradientError: if the forward pass has left no inverse, or g is not finite.
         """
         if point.inverse is None:
-            raise GradientError("ShineGradient needs the inverse that a Broyden search leaves: pass forward=ByBroyden()")
+            raise GradientError(
+                "ShineGradient needs the inverse that a Broyden search leaves: pass forward=ByBroyden()"
+            )
         unit, size = unit_size(g)
         product, transposed = point.linearise().rmatvec, LowRankInverse(point.inverse.w, point.inverse.u)
         if self.refine:

@@ -17,14 +17,14 @@ from analogdeq.linalg.system import LinearSolution, relative, row_norm
 class PhantomGradient(AdjointGradient):
     """v = a sum_{i < k} (I - a (I - J^T))^i g: k damped steps from the equilibrium, differentiated.
 
-    It is what backpropagation through z <- (1 - a) z + a F(z), k times from z*, gives. With a = 1 it is the Neumann series
-    cut after k terms; with k = 1 and a = 1, v = g, the Jacobian is left out (`jacobian_free`).
+    It is what backpropagation through z <- (1 - a) z + a F(z), k times from z*, gives. With a = 1 it is the Neumann
+    series cut after k terms; with k = 1 and a = 1, v = g, the Jacobian is left out (`jacobian_free`).
 
     Cost: k - 1 products with J^T, and one more that measures the residual. Memory: none besides.
 
     Wrong by design: v misses the solution of (I - J^T) v = g by (I - a (I - J^T))^k (I - J^T)^-1 g, more the closer an
-    eigenvalue of J is to 1, and shrinks towards 0 with a k. It is a descent direction where J is a contraction and k large
-    enough; with an eigenvalue of J below 1 - 2/a more steps make it worse.
+    eigenvalue of J is to 1, and shrinks towards 0 with a k. It is a descent direction where J is a contraction and k
+    large enough; with an eigenvalue of J below 1 - 2/a more steps make it worse.
 
     Attributes:
         steps: k.
@@ -45,7 +45,7 @@ class PhantomGradient(AdjointGradient):
         """
         if self.steps < 1 or not 0 < self.damping <= 1:
             raise InputError(
-                f"phantom gradient steps = {self.steps} must be at least 1, damping = {self.damping} above 0 and at most 1"
+                f"phantom gradient steps = {self.steps} must be at least 1, damping = {self.damping} above 0, at most 1"
             )
 
     def adjoint(self, point: RestPoint, g: Tensor, log: SolveLog) -> LinearSolution:
@@ -57,9 +57,7 @@ class PhantomGradient(AdjointGradient):
             v = v + self.damping * (unit + j.rmatvec(v) - v)
         residual = row_norm(unit + j.rmatvec(v) - v)
         spent = torch.full(residual.shape, self.steps, dtype=torch.int64, device=g.device)
-        return LinearSolution(
-            x=v * size, relative_residual=relative(residual, row_norm(unit)), iterations=spent
-        )
+        return LinearSolution(x=v * size, relative_residual=relative(residual, row_norm(unit)), iterations=spent)
 
 
 def jacobian_free() -> PhantomGradient:

@@ -28,21 +28,23 @@ class UnrolledGradient:
         W~ = W + dW,  dW_ij ~ N(0, alpha^2 |W_ij|),  U~ alike: one draw per call, that is per minibatch
         eta_t ~ N(0, sigma^2 I): one draw per step and sample
 
-    What comes out is z_T of the noisy network, not an equilibrium: training with it makes the network tolerate the noise.
-    The draws count as constants when differentiating. The forward pass given to `equilibrium` is not used.
+    What comes out is z_T of the noisy network, not an equilibrium: training with it makes the network tolerate the
+    noise. The draws count as constants when differentiating. The forward pass given to `equilibrium` is not used.
 
     Cost: T evaluations of F forward, and T vector-Jacobian products backward. Memory: T states and pre-activations;
     with `checkpoint_every` = k about T/k + k of them, for one more forward pass.
 
     Wrong where T steps do not reach the equilibrium (rho(J)^T is the error), and where rho(J) >= 1: these steps are
-    Picard's, which diverge on circuits that settle. Its noise is that of a discrete map, not of a circuit with a bandwidth.
+    Picard's, which diverge on circuits that settle. Its noise is that of a discrete map, not of a circuit with a
+    bandwidth.
 
     Attributes:
         steps: T.
         weight_noise: alpha.
         state_noise: sigma, in units of z.
         checkpoint_every: k; None keeps every step.
-        rest_tol: max |F(z_T) - z_T| of the noiseless F, in units of full scale, above which a sample counts as unsettled.
+        rest_tol: max |F(z_T) - z_T| of the noiseless F, in units of full scale, above which a sample counts as
+            unsettled.
         seed: of the draws, with the input: the same minibatch and weights draw the same noise.
     """
 
@@ -61,7 +63,7 @@ class UnrolledGradient:
         """
         if self.steps < 1 or (self.checkpoint_every is not None and self.checkpoint_every < 1):
             raise InputError(
-                f"unrolled gradient steps = {self.steps} and checkpoint_every = {self.checkpoint_every} must be at least 1"
+                f"unrolled gradient steps = {self.steps}, checkpoint_every = {self.checkpoint_every} must be at least 1"
             )
         for name in ("weight_noise", "state_noise", "rest_tol"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -76,7 +78,9 @@ class UnrolledGradient:
         generator = seeded(self.seed, u, W)
         noisy = self._disturbed(W, generator), self._disturbed(U, generator), b
         noise_seed = int(torch.randint(2**62, (1,), generator=generator))
-        z = self._run(lambda z, t: core.map_with(z, u, *noisy) + self._eta(z, noise_seed + t), core.initial_state(core.drive(u)))
+        z = self._run(
+            lambda z, t: core.map_with(z, u, *noisy) + self._eta(z, noise_seed + t), core.initial_state(core.drive(u))
+        )
         with torch.no_grad():
             residual = (core.map_with(z, u, *parameters) - z).abs().amax(1).to(torch.float64)
         spent = torch.full(residual.shape, self.steps, dtype=torch.int64, device=u.device)

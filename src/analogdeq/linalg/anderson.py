@@ -11,8 +11,9 @@ def solve_anderson(
 ) -> LinearSolution:
     """Solve (I - J) x = y by x <- x + r - (dX + dR) c,  c = argmin ||r - dR c||,  r = y + J x - x.
 
-    dX and dR hold the last `memory` differences of iterates and of residuals. Without limit on the memory it is GMRES on
-    a linear problem; with one it takes more products and 2 `memory` vectors per sample, whatever the number of steps.
+    dX and dR hold the last `memory` differences of iterates and of residuals. Without limit on the memory it is GMRES
+    on a linear problem; with one it takes more products and 2 `memory` vectors per sample, whatever the number of
+    steps.
 
     Args:
         j_matvec: x -> J x.
@@ -27,7 +28,8 @@ def solve_anderson(
     batch, n = y.shape
     dx, dr = y.new_zeros(batch, memory, n), y.new_zeros(batch, memory, n)
     scale = row_norm(y)
-    x, r, iterations = y, None, torch.zeros(batch, dtype=torch.int64, device=y.device)
+    x, x_before, r = y, y, torch.zeros_like(y)
+    iterations = torch.zeros(batch, dtype=torch.int64, device=y.device)
     is_open = scale > 0
     best_x, best = torch.zeros_like(y), scale
     for k in range(max_iter):
@@ -39,7 +41,7 @@ def solve_anderson(
         better = is_open & (residual < best)
         best_x, best = torch.where(better.unsqueeze(1), x, best_x), torch.where(better, residual, best)
         is_open = is_open & (residual > tol * scale) & torch.isfinite(residual)
-        if r is not None:
+        if k > 0:
             dx[:, (k - 1) % memory], dr[:, (k - 1) % memory] = x - x_before, r_new - r
         x_before, r = x, r_new
         x = x + r - _correction(dx, dr, r, min(k, memory), ridge)

@@ -24,8 +24,8 @@ class ReadNoise:
         frozen     (J + E) v, one E for good: programming errors of an array
         additive   J v + e_k, a new e_k for every product, however small v is: noise of amplifier and converter
 
-    E has independent normal entries with E[||E||_F^2] = level^2 ||J||_F^2; e_k has independent normal entries of standard
-    deviation level * rms(g), g the right-hand side, whose peak spans the converter's range.
+    E has independent normal entries with E[||E||_F^2] = level^2 ||J||_F^2; e_k has independent normal entries of
+    standard deviation level * rms(g), g the right-hand side, whose peak spans the converter's range.
 
     Fresh and additive noise average out over products. Frozen noise does not: whatever the solver, v is the solution of
     the wrong system, at a distance of about level ||J||_F / sqrt(n) ||(I - J^T)^-1||. Only averaging over arrays,

@@ -15,8 +15,8 @@ def peak(x: Tensor) -> Tensor:
 def in_full_range(j_matvec: MatVec) -> MatVec:
     """The same product with every operand applied at a peak of 1 and its result scaled back.
 
-    A digital product does not care. An analog one reads its result with noise of a fixed size, so an operand that uses a
-    tenth of the converter's range is read ten times worse than it need be.
+    A digital product does not care. An analog one reads its result with noise of a fixed size, so an operand that uses
+    a tenth of the converter's range is read ten times worse than it need be.
     """
 
     def product(x: Tensor) -> Tensor:

@@ -31,11 +31,11 @@ def solve_richardson(
 ) -> LinearSolution:
     """Solve (I - J) x = y by x <- x + a (y + J x - x), and average the tail where the products carry noise.
 
-    Two products at one point tell the noise. Without any, a sample stops where its residual meets `tol`. With noise, its
-    residual cannot fall below the noise of one product: once it is near that floor, or its mean over `WINDOW` products
-    stops falling, the iterates from there on are averaged (Polyak and Juditsky, SIAM J. Control Optim. 30:838, 1992),
-    until the standard error of the average is below `noisy_tol` or the products are spent. No iterate is picked for its
-    small residual: under noise that one is lucky, not good.
+    Two products at one point tell the noise. Without any, a sample stops where its residual meets `tol`. With noise,
+    its residual cannot fall below the noise of one product: once it is near that floor, or its mean over `WINDOW`
+    products stops falling, the iterates from there on are averaged (Polyak and Juditsky, SIAM J. Control Optim. 30:838,
+    1992), until the standard error of the average is below `noisy_tol` or the products are spent. No iterate is picked
+    for its small residual: under noise that one is lucky, not good.
 
     Every operand is scaled to the range of the converter that applies it, so that a read noise of fixed size weighs as
     little as it can. Where a residual grows by `GROWTH`, a is halved and the sample goes back to its best iterate:
@@ -120,7 +120,9 @@ class _Run:
         self.best_x = torch.where(better.unsqueeze(1), self.x, self.best_x)
         self.best_vector = torch.where(better.unsqueeze(1), self.residual_vector, self.best_vector)
         is_noisy = self.floor > 0
-        self.is_averaging = self.is_averaging | (is_noisy & ((residual <= NEAR_FLOOR * here) | self._has_stalled(residual)))
+        self.is_averaging = self.is_averaging | (
+            is_noisy & ((residual <= NEAR_FLOOR * here) | self._has_stalled(residual))
+        )
         self._average(self.is_averaging & self.is_open)
         enough = self.is_averaging & (self._mean_residual() <= noisy_tol * scale)
         self.is_open = self.is_open & ~torch.where(is_noisy, enough, residual <= tol * scale)

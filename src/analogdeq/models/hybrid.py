@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from analogdeq.cores.rc import RCCore
 from analogdeq.gradient.equilibrium import equilibrium
 from analogdeq.gradient.forward import Forward
-from analogdeq.gradient.method import Gradient
 from analogdeq.gradient.log import SolveLog
+from analogdeq.gradient.method import Gradient
 
 
 @final
@@ -97,3 +97,14 @@ def bound_spectrum_(weight: Tensor, bound: float) -> None:
     norm = float(torch.linalg.matrix_norm(weight, 2))
     if norm > bound:
         weight.mul_(bound / norm)
+
+
+def keep_symmetric_(core: RCCore) -> None:
+    """Make W symmetric, in place, and keep it so: what an optimiser sees of its gradient is the symmetric part.
+
+    W becomes its symmetric part over 2^(1/2): of a random matrix the eigenvalues' radius then stays what it was.
+    """
+    with torch.no_grad():
+        core.W.copy_((core.W + core.W.T) / 2**1.5)
+    if core.W.requires_grad:
+        core.W.register_hook(lambda g: (g + g.T) / 2)

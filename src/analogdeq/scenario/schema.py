@@ -5,6 +5,7 @@ from typing import final
 from analogdeq.scenario.circuit import Circuit
 from analogdeq.scenario.device import Device
 from analogdeq.scenario.experiment import Model, Output, Seeds, Task, Trace
+from analogdeq.scenario.gradient import Gradient
 from analogdeq.scenario.section import Section
 from analogdeq.scenario.settle import Settle
 from analogdeq.scenario.text import Line, Prose, Slug
@@ -31,5 +32,6 @@ class Scenario(Section):
     device: Device = Device()
     settle: Settle = Settle()
     train: Train = Train()
+    gradient: Gradient = Gradient()
     trace: Trace = Trace()
     output: Output = Output()

@@ -41,8 +41,12 @@ class Train(Section):
     """Where the equilibrium comes from in training: "root" finds the fixed point directly, "settle" integrates the
     circuit, which is slower and sees what the circuit does."""
 
-    gradient_solver: Literal["fixed-point", "gmres", "dense"] = "gmres"
-    """Linear solver of the implicit gradient. "fixed-point" needs a contraction, "dense" is exact and costs nodes^3."""
+    gradient_solver: Literal["auto", "gmres", "fixed-point", "richardson", "anderson", "broyden", "cg", "dense"] = (
+        "auto"
+    )
+    """Linear solver of the implicit gradient. "auto" iterates plainly where that contracts well and goes on with GMRES,
+    and averages a damped iteration where products are noisy. "fixed-point" needs a contraction, "dense" is exact and
+    costs nodes^3, "cg" keeps W symmetric."""
 
     gradient_tol: Ratio = Field(default=1e-5, ge=1e-14, lt=1)
     """Relative residual at which the linear solve stops."""

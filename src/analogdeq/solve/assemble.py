@@ -4,8 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analogdeq.chip import Chip
-from analogdeq.circuits.ledger import Ledger
+from analogdeq.circuits.ledger import Accounted, Ledger
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.error_bound import ErrorBounds
 from analogdeq.solve.flow import Flow
@@ -79,7 +78,7 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
 
 
 def _ledger(core: Core, start: Tensor, outcome: Outcome) -> Ledger | None:
-    if not isinstance(core, Chip):
+    if not isinstance(core, Accounted):
         return None
     readout_s = torch.where(torch.isnan(outcome.time_settle), outcome.time_end, outcome.time_settle) * core.tau_s
     return core.ledger(outcome.energy * core.tau_s, outcome.power_W, readout_s, start, outcome.z_readout)
