@@ -155,7 +155,7 @@ class TransposedCore:
     def _write_power(
         self, v: Tensor, line: Tensor, image: Tensor, standing_W: Tensor, power_W: Tensor, work: Tensor
     ) -> None:
-        """The watts of a crossbar with these line voltages; a leaky node passes on a part a of its amplifier's swing."""
+        """The watts of a crossbar with these line voltages; a leaky node passes on part a of its amplifier's swing."""
         circuit = self.circuit
         if circuit is None:
             return

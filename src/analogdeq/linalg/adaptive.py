@@ -36,14 +36,18 @@ def solve_adaptive(j_matvec: MatVec, y: Tensor, *, tol: Tolerance, max_iter: int
         spent += 1
         iterations += is_open
         new = row_norm(image)
-        contraction = float((new / residual)[is_open].median())
-        better = is_open & (new < residual)
-        column = better.unsqueeze(1)
-        x = torch.where(column, x + residual_vector, x)
-        residual_vector = torch.where(column, image, residual_vector)
-        residual = torch.where(better, new, residual)
-        is_open = is_open & (residual > goal)
-        if spent >= SETTLING_IN and not contraction < CONTRACTION:
+        better = new < residual
+        if not bool((better | ~is_open).all()):
+            x = torch.where(better.unsqueeze(1), x + residual_vector, x)
+            residual = torch.where(better, new, residual)
+            is_open = residual > goal
+            break
+        # Samples that are done go on beside the others: that costs nothing and can only help them.
+        x += residual_vector
+        ratio = float((new / residual)[is_open].median())
+        residual_vector, residual = image, new
+        is_open = residual > goal
+        if spent >= SETTLING_IN and not ratio < CONTRACTION:
             break
     rows = torch.nonzero(is_open).squeeze(1)
     if rows.numel() and spent < max_iter:

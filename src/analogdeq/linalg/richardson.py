@@ -32,10 +32,11 @@ def solve_richardson(
     """Solve (I - J) x = y by x <- x + a (y + J x - x), and average the tail where the products carry noise.
 
     Two products at one point tell the noise. Without any, a sample stops where its residual meets `tol`. With noise,
-    its residual cannot fall below the noise of one product: once it is near that floor, or its mean over `WINDOW`
-    products stops falling, the iterates from there on are averaged (Polyak and Juditsky, SIAM J. Control Optim. 30:838,
-    1992), until the standard error of the average is below `noisy_tol` or the products are spent. No iterate is picked
-    for its small residual: under noise that one is lucky, not good.
+    its residual cannot fall below the noise of one product. Once it is near that floor, or its mean over `WINDOW`
+    products stops falling, as many products again are let pass, so that the transient falls well below the floor; the
+    iterates from there on are averaged (Polyak and Juditsky, SIAM J. Control Optim. 30:838, 1992), until the standard
+    error of the average is below `noisy_tol` or the products are spent. No iterate is picked for its small residual:
+    under noise that one is lucky, not good.
 
     Every operand is scaled to the range of the converter that applies it, so that a read noise of fixed size weighs as
     little as it can. Where a residual grows by `GROWTH`, a is halved and the sample goes back to its best iterate:
@@ -60,14 +61,14 @@ def solve_richardson(
     rounding = _EXACT * torch.finfo(y.dtype).eps * torch.maximum(row_norm(y), row_norm(first))
     floor = torch.where(floor <= rounding, 0.0, floor) / peak(x).squeeze(1).to(torch.float64).clamp_min(1e-300)
     run = _Run.begin(x, y + 0.5 * (first + second) - x, row_norm(y) > 0, floor, damping)
-    run.observe(y, tol, noisy_tol)
+    run.observe(y, tol, noisy_tol, max_iter)
     for _ in range(max_iter - 2):
         if not bool(run.is_open.any()):
             break
         run.advance()
         run.residual_vector = torch.where(run.is_open.unsqueeze(1), y + product(run.x) - run.x, run.residual_vector)
         run.iterations += run.is_open
-        run.observe(y, tol, noisy_tol)
+        run.observe(y, tol, noisy_tol, max_iter)
     return run.solution(y)
 
 
@@ -87,6 +88,7 @@ class _Run:
     window_before: Tensor
     count: Tensor
     is_open: Tensor
+    begins: Tensor
     is_averaging: Tensor
     mean: Tensor
     mean_vector: Tensor
@@ -101,8 +103,10 @@ class _Run:
             x=x, residual_vector=residual_vector, floor=floor, damping=torch.full_like(floor, damping), best_x=x,
             best_vector=residual_vector, best=torch.full_like(floor, torch.inf), window=zero.clone(),
             window_before=torch.full_like(floor, torch.inf), count=zero.clone(), is_open=is_open,
-            is_averaging=no, mean=torch.zeros_like(x), mean_vector=torch.zeros_like(x), averaged=zero.clone(),
-            iterations=torch.full(floor.shape, 2, dtype=torch.int64, device=x.device),
+            is_averaging=no,
+            begins=torch.full(floor.shape, -1, dtype=torch.int64, device=x.device), mean=torch.zeros_like(x),
+            mean_vector=torch.zeros_like(x), averaged=zero.clone(), iterations=torch.full(floor.shape, 2,
+            dtype=torch.int64, device=x.device),
         )  # fmt: skip
 
     def advance(self) -> None:
@@ -110,7 +114,7 @@ class _Run:
         step = (self.damping * self.is_open).unsqueeze(1).to(self.x.dtype)
         self.x = self.x + step * self.residual_vector
 
-    def observe(self, y: Tensor, tol: Tolerance, noisy_tol: float) -> None:
+    def observe(self, y: Tensor, tol: Tolerance, noisy_tol: float, max_iter: int) -> None:
         """Look at the residual of x: average it, restrain a sample that grows, and close those that are done."""
         residual, scale = row_norm(self.residual_vector), row_norm(y)
         here = self._floor_here()
@@ -120,9 +124,11 @@ class _Run:
         self.best_x = torch.where(better.unsqueeze(1), self.x, self.best_x)
         self.best_vector = torch.where(better.unsqueeze(1), self.residual_vector, self.best_vector)
         is_noisy = self.floor > 0
-        self.is_averaging = self.is_averaging | (
-            is_noisy & ((residual <= NEAR_FLOOR * here) | self._has_stalled(residual))
-        )
+        is_near = is_noisy & ((residual <= NEAR_FLOOR * here) | self._has_stalled(residual))
+        # As long again as it took, but never so long that half of the remaining products would be lost.
+        until = torch.minimum(2 * self.iterations, (self.iterations + max_iter) // 2)
+        self.begins = torch.where(is_near & (self.begins < 0), until, self.begins)
+        self.is_averaging = (self.begins >= 0) & (self.iterations >= self.begins)
         self._average(self.is_averaging & self.is_open)
         enough = self.is_averaging & (self._mean_residual() <= noisy_tol * scale)
         self.is_open = self.is_open & ~torch.where(is_noisy, enough, residual <= tol * scale)
@@ -145,7 +151,7 @@ class _Run:
 
     def _restrain(self, residual: Tensor, here: Tensor) -> None:
         """Halve the damping of samples that grow, and take them back; (residual, x) of the others stay."""
-        grows = ~(residual <= GROWTH * self.best) & ~(residual <= 3 * here) & self.is_open & ~self.is_averaging
+        grows = ~(residual <= GROWTH * self.best) & ~(residual <= 3 * here) & self.is_open & (self.begins < 0)
         grows &= torch.isfinite(self.best)
         column = grows.unsqueeze(1)
         self.damping = torch.where(grows, 0.5 * self.damping, self.damping)

@@ -24,11 +24,11 @@ class Gradient(Section):
     ] = "implicit"
     """"implicit" solves (I - J^T) v = g. "phantom" takes a few damped terms of its series, "jacobian-free" one. "shine"
     finds the equilibrium by Broyden's method and uses its inverse again. "unrolled" backpropagates through noisy
-    fixed-point steps, "transient" through the integrated transient; both go forward in their own way. "physical-adjoint"
+    fixed-point steps, "transient" through the integrated transient; both find z* in their own way. "physical-adjoint"
     settles the transposed array. "equilibrium-propagation" nudges a network whose W is kept symmetric."""
 
     warm_start: Literal["off", "on"] = "off"
-    """"on" begins the linear solve of "implicit" at the last batch's solution: for batches that repeat or drift."""
+    """"on" begins the linear solve of "implicit" at the last solution: for batches that repeat or drift."""
 
     read_noise: Literal["fresh", "frozen", "additive"] | None = None
     """Noise on the products J^T v of "implicit": drawn for each product in proportion to the operand, one error of the
