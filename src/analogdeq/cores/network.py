@@ -130,7 +130,8 @@ class SaturatingNetwork(nn.Module, ABC):
 
     def fixed_point_map(self, z: Tensor, drive: Drive) -> Tensor:
         """(batch, node) [1]. F(z) = a phi(W z + U u + b)."""
-        return self.gain * self.activation.function(self.preactivation(z, drive.current))
+        image = self.activation.function(self.preactivation(z, drive.current))
+        return image if self.gain == 1.0 else self.gain * image
 
     def map_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
         """F(z; u) with every tensor of `trainable` handed in, for automatic differentiation."""

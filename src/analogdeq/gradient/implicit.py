@@ -128,7 +128,8 @@ class ImplicitGradient(AdjointGradient):
         tol = max(self.tol, 32 * torch.finfo(g.dtype).eps)
         unit, size = unit_size(g)
         solution = self._solve(linearisation, unit, size, tol)
-        goal = torch.full_like(solution.relative_residual, tol)
+        # Noisy products, frozen ones included, are not worth more than `noisy_tol`.
+        goal = torch.full_like(solution.relative_residual, tol if self.read_noise is None else max(tol, self.noisy_tol))
         if solution.noise_floor is not None:
             goal = torch.maximum(goal, solution.noise_floor)
         missed = ~(solution.relative_residual <= 4 * goal)  # NaN is a miss

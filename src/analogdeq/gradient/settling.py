@@ -21,6 +21,8 @@ from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.settle import settle
 from analogdeq.solve.settled import Settled
 
+IMPLICIT_TOL = 1e-10
+"""Near rest dz(t)/dtheta and dz*/dtheta almost cancel, so the implicit gradient is solved as well as rounding lets."""
 SEGMENT_TAU = 1.0
 """[tau]. How far the transient is integrated back before its stored state is taken up again."""
 
@@ -68,7 +70,8 @@ def differentiable_settle(
 
     Wrong where the last crossing jumps: at a t where another crossing becomes or ceases to be the last, the settling
     time is not continuous and no gradient says so. Where dh/dt is almost 0, a grazing crossing, the gradient is huge;
-    clip it. The energy is that of exact devices and ideal converters (`SupplyPower`).
+    clip it. dh/dtheta is a small difference, so it carries the adjoint's error over the band: rtol 1e-6 over a band of
+    1e-3 leaves a permille. The energy is that of exact devices and ideal converters (`SupplyPower`).
 
     Args:
         core: the network; an `RCCore` where there is a circuit, whose tau and gain it must have.
@@ -87,7 +90,7 @@ def differentiable_settle(
         dwell_tau=options.dwell_tau, max_time_tau=options.max_time_tau, max_steps=options.max_steps,
     )  # fmt: skip
     supply = _supply(core, circuit, u.detach())
-    z_star = equilibrium(core, u, gradient=gradient or ImplicitGradient(), forward=_Known(out))
+    z_star = equilibrium(core, u, gradient=gradient or ImplicitGradient(tol=IMPLICIT_TOL), forward=_Known(out))
     ends = torch.where(out.is_settled, out.t_settle_s, out.t_end_s) / core.tau_s
     z, so_far = _at(core, u, ends.to(u), supply, adjoint or AdjointOptions())
     time = _crossing(core, u, out, z_star, z, ends.to(u))

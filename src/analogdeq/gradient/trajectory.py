@@ -13,6 +13,8 @@ from analogdeq.gradient.forward import FixedPoint, Forward
 from analogdeq.gradient.log import SolveLog
 from analogdeq.gradient.method import DifferentiableCore, note_forward
 
+ADAPTIVE = ("dopri8", "dopri5", "bosh3", "fehlberg2", "adaptive_heun")
+"""Methods of torchdiffeq that choose their steps."""
 Rhs = Callable[[Tensor, Tensor], Tensor]
 """(s, state) -> d state / ds."""
 
@@ -58,7 +60,7 @@ class AdjointOptions:
         Raises:
             SettleError: if the integration breaks off.
         """
-        options = {"max_num_steps": self.max_steps} if self.method in ("dopri5", "dopri8", "bosh3") else None
+        options = {"max_num_steps": self.max_steps} if self.method in ADAPTIVE else None
         try:
             path: Tensor = odeint_adjoint(
                 rhs, start, times, rtol=self.rtol, atol=self.atol, method=self.method, options=options,

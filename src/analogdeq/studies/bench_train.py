@@ -89,8 +89,8 @@ def format_train(result: dict[str, Any]) -> str:
     lines += ["", *(f"{name}: not installed, skipped" for name in result["not_installed"])]
     lines += [
         f"gradient error: relative, of W, U and b together, against LU in float64; at most {spec['max_error']:g},",
-        "each way with the loosest tolerance of its own that reaches it. ms: median of rounds that time every way in turn;",
-        "x plain: median over the rounds of the ratio to the plain fixed point in the same round.",
+        "each way with the loosest tolerance of its own that reaches it. ms: median of rounds that time every way in",
+        "turn; x plain: median over the rounds of the ratio to the plain fixed point in the same round.",
         "Plain: Picard and Neumann with one stopping rule for the batch, no check of samples, no verdicts.",
         "Settled: the transient is integrated, and settling times and verdicts are found; torchdiffeq integrates to a",
         "fixed time.",
