@@ -67,7 +67,7 @@ class AdjointProblem:
 
     def describe(self) -> str:
         """Size, spectral radius of J and condition of I - J, the medians over the samples."""
-        J = self.linearisation.dense()
+        J = self.linearisation.dense().detach()
         radius = torch.linalg.eigvals(J).abs().amax(1).median()
         condition = torch.linalg.cond(torch.eye(J.shape[1], dtype=J.dtype) - J).median()
         return (
