@@ -113,7 +113,7 @@ def test_conjugate_gradients_solve_a_network_with_saturated_nodes_in_few_product
         [torch.linalg.solve(torch.eye(60, dtype=torch.float64) - W * s, b) for s, b in zip(S, y, strict=True)]
     )
     torch.testing.assert_close(found.x, expected, rtol=1e-8, atol=1e-9)
-    assert found.iterations.max() < 45
+    assert found.iterations.max() <= 26
     only_saturated = solve_cg(lambda v: 0 * v, y, weight=torch.zeros_like(y), tol=1e-10, max_iter=5)
     torch.testing.assert_close(only_saturated.x, y)
 
