@@ -32,6 +32,7 @@ LAYERS = (
     ("train",),
     ("studies",),
     ("report",),
+    ("build_gradient",),
     ("build",),
     ("runs",),
     ("cli",),

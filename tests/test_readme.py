@@ -9,7 +9,7 @@ import typer
 from analogdeq.cli.app import app
 
 ROOT = Path(__file__).parent.parent
-FILES = ("README.md", "docs/quickstart.md", "docs/oscillators.md")
+FILES = ("README.md", "docs/quickstart.md", "docs/oscillators.md", "docs/gradients.md")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^ {4}(analogdeq .*?)(?:  +#.*)?$", re.MULTILINE)
 

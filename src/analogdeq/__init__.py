@@ -34,9 +34,19 @@ if TYPE_CHECKING:
     from analogdeq.gradient.forward import ByRootFinding, BySettling
     from analogdeq.gradient.implicit import ImplicitGradient
     from analogdeq.gradient.log import SolveLog
+    from analogdeq.gradient.machine import through_chip
     from analogdeq.gradient.phase_propagation import phase_propagation
+    from analogdeq.gradient.physical import PhysicalAdjoint
+    from analogdeq.gradient.propagation import EquilibriumPropagation
     from analogdeq.gradient.rotating_wave import rotating_wave
+    from analogdeq.gradient.settling import Settling, differentiable_settle
+    from analogdeq.gradient.shine import ByBroyden, ShineGradient
+    from analogdeq.gradient.trajectory import AdjointOptions, TransientGradient, trajectory
+    from analogdeq.gradient.truncated import PhantomGradient, jacobian_free
+    from analogdeq.gradient.unrolled import UnrolledGradient
+    from analogdeq.gradient.warm_start import WarmStart
     from analogdeq.library import device_names, device_preset
+    from analogdeq.linalg.noise import ReadNoise
     from analogdeq.models.anderson import ByAnderson
     from analogdeq.models.chain import ChainDEQ
     from analogdeq.models.hybrid import HybridDEQ
@@ -53,9 +63,11 @@ if TYPE_CHECKING:
     from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
 
 _HOME = {
+    "AdjointOptions": "gradient.trajectory",
     "Amplifier": "circuits.amplifier",
     "AnalogdeqError": "errors",
     "ByAnderson": "models.anderson",
+    "ByBroyden": "gradient.shine",
     "ByRootFinding": "gradient.forward",
     "BySettling": "gradient.forward",
     "ChainDEQ": "models.chain",
@@ -65,6 +77,7 @@ _HOME = {
     "Corotating": "cores.oscillators.corotating",
     "CrossbarCircuit": "circuits.components",
     "DevicePreset": "devices.preset",
+    "EquilibriumPropagation": "gradient.propagation",
     "HybridDEQ": "models.hybrid",
     "ImplicitGradient": "gradient.implicit",
     "LCTank": "circuits.lc_tank",
@@ -76,12 +89,17 @@ _HOME = {
     "PhaseCore": "cores.oscillators.phase",
     "PhaseDifferences": "cores.oscillators.features",
     "Quadratures": "cores.oscillators.features",
+    "PhantomGradient": "gradient.truncated",
+    "PhysicalAdjoint": "gradient.physical",
     "RCCore": "cores.rc",
+    "ReadNoise": "linalg.noise",
     "Record": "solve.record",
     "RingOscillator": "circuits.ring",
     "Scenario": "scenario",
     "SettleOptions": "solve.options",
     "Settled": "solve.settled",
+    "Settling": "gradient.settling",
+    "ShineGradient": "gradient.shine",
     "SolveLog": "gradient.log",
     "SquaredAmplitudes": "cores.oscillators.features",
     "StuartLandauCore": "cores.oscillators.stuart_landau",
@@ -89,7 +107,10 @@ _HOME = {
     "TraceFile": "trace",
     "TraceHeader": "trace",
     "TraceWriter": "trace",
+    "TransientGradient": "gradient.trajectory",
+    "UnrolledGradient": "gradient.unrolled",
     "Verdict": "solve.verdict",
+    "WarmStart": "gradient.warm_start",
     "build_chip": "build",
     "build_circuit": "build",
     "build_data": "build",
@@ -98,8 +119,10 @@ _HOME = {
     "device_names": "library",
     "device_preset": "library",
     "diffuse": "cores.oscillators.noise",
+    "differentiable_settle": "gradient.settling",
     "dump_scenario": "scenario",
     "equilibrium": "gradient.equilibrium",
+    "jacobian_free": "gradient.truncated",
     "load_scenario": "scenario",
     "open_trace": "trace",
     "oscillator_kind": "oscillator_presets",
@@ -111,13 +134,17 @@ _HOME = {
     "rotating_wave": "gradient.rotating_wave",
     "settle": "solve.settle",
     "tank_core": "cores.oscillators.from_circuit",
+    "through_chip": "gradient.machine",
+    "trajectory": "gradient.trajectory",
     "write_trace": "trace",
 }
 
 __all__ = [
+    "AdjointOptions",
     "Amplifier",
     "AnalogdeqError",
     "ByAnderson",
+    "ByBroyden",
     "ByRootFinding",
     "BySettling",
     "ChainDEQ",
@@ -127,6 +154,7 @@ __all__ = [
     "Corotating",
     "CrossbarCircuit",
     "DevicePreset",
+    "EquilibriumPropagation",
     "HybridDEQ",
     "ImplicitGradient",
     "LCTank",
@@ -135,15 +163,20 @@ __all__ = [
     "OscillatorChip",
     "OscillatorKind",
     "OscillatorLedger",
+    "PhantomGradient",
     "PhaseCore",
     "PhaseDifferences",
+    "PhysicalAdjoint",
     "Quadratures",
     "RCCore",
+    "ReadNoise",
     "Record",
     "RingOscillator",
     "Scenario",
     "SettleOptions",
     "Settled",
+    "Settling",
+    "ShineGradient",
     "SolveLog",
     "SquaredAmplitudes",
     "StuartLandauCore",
@@ -151,7 +184,10 @@ __all__ = [
     "TraceFile",
     "TraceHeader",
     "TraceWriter",
+    "TransientGradient",
+    "UnrolledGradient",
     "Verdict",
+    "WarmStart",
     "build_chip",
     "build_circuit",
     "build_data",
@@ -159,9 +195,11 @@ __all__ = [
     "certificates",
     "device_names",
     "device_preset",
+    "differentiable_settle",
     "diffuse",
     "dump_scenario",
     "equilibrium",
+    "jacobian_free",
     "load_scenario",
     "open_trace",
     "oscillator_kind",
@@ -173,6 +211,8 @@ __all__ = [
     "rotating_wave",
     "settle",
     "tank_core",
+    "through_chip",
+    "trajectory",
     "write_trace",
 ]
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from analogdeq import library
+from analogdeq.build_gradient import gradient_of
 from analogdeq.chip import Chip
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
@@ -18,13 +19,14 @@ from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.errors import InputError
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
-from analogdeq.gradient.implicit import ImplicitGradient
+from analogdeq.gradient.method import Gradient
+from analogdeq.gradient.shine import ByBroyden
 from analogdeq.models.anderson import ByAnderson
 from analogdeq.models.build_conv import conv_equilibria, conv_feedforward
 from analogdeq.models.build_dense import dense_feedforward
 from analogdeq.models.chain import ChainDEQ
 from analogdeq.models.feedforward import Feedforward
-from analogdeq.models.hybrid import HybridDEQ, digits_model
+from analogdeq.models.hybrid import HybridDEQ, digits_model, keep_symmetric_
 from analogdeq.models.oscillator import oscillator_model
 from analogdeq.models.shapes import read_stages
 from analogdeq.oscillator_chip import AnyChip, OscillatorChip
@@ -160,7 +162,7 @@ def _oscillators(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
         generator=generator,
         # Forward Euler on the phases: half a time constant per step is stable for pulls of up to four.
         forward=_forward(scenario, ByRootFinding(tol=t.forward_tol, relaxation=0.5, max_relaxations=40)),
-        gradient=ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter),
+        gradient=build_gradient(scenario),
     )
 
 
@@ -170,13 +172,13 @@ def image_shape(scenario: Scenario) -> tuple[int, int, int]:
 
 
 def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | ChainDEQ:
-    m, t = scenario.model, scenario.train
+    m = scenario.model
     # A digital computer has no leak that lowers the gain.
     circuit = build_circuit(scenario) if m.kind == "hybrid" else None
     tau_s, gain = (circuit.tau_s, circuit.gain) if circuit else (1.0, 1.0)
     image, classes = IMAGES[scenario.task.name]
     forward = _forward(scenario)
-    gradient = ImplicitGradient(solver=t.gradient_solver, tol=t.gradient_tol, max_iter=t.gradient_max_iter)
+    gradient = build_gradient(scenario)
     model: HybridDEQ | ChainDEQ
     if m.core == "conv":
         model = conv_equilibria(
@@ -192,7 +194,9 @@ def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | C
         )  # fmt: skip
         if scenario.task.name != "digits":
             model.encoder = nn.Sequential(nn.Flatten(), model.encoder)
-    if m.weights != "free":
+    if scenario.gradient.method == "equilibrium-propagation" or scenario.train.gradient_solver == "cg":
+        keep_symmetric_(model.cores)
+    elif m.weights != "free":
         for core in filter(_is_network, model.cores):
             parametrise(core, m.weights, norm_bound=m.spectral_bound, row_bound=m.row_bound, margin=m.monotone_margin)
     return model
@@ -202,7 +206,14 @@ def _is_network(core: AnalogCore) -> TypeGuard[SaturatingNetwork]:
     return isinstance(core, SaturatingNetwork)
 
 
+def build_gradient(scenario: Scenario) -> Gradient:
+    """How equilibria are differentiated in training."""
+    return gradient_of(scenario, build_circuit(scenario), build_settle_options(scenario))
+
+
 def _forward(scenario: Scenario, root: ByRootFinding | None = None) -> Forward:
+    if scenario.gradient.method == "shine":
+        return ByBroyden()
     if scenario.model.kind == "digital":
         return ByAnderson(tol=scenario.train.forward_tol)
     if scenario.train.forward == "root":

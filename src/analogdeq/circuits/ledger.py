@@ -1,7 +1,7 @@
 """The joules of a settle, term by term."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final, runtime_checkable
 
 from torch import Tensor
 
@@ -57,3 +57,12 @@ class Ledger:
             "DAC": self.dac_J,
             "ADC": self.adc_J,
         }
+
+
+@runtime_checkable
+class Accounted(Protocol):
+    """A core on a circuit, which can close its books."""
+
+    def ledger(self, energy_J: Tensor, rest_power_W: Tensor, t_s: Tensor, z_start: Tensor, z_end: Tensor) -> Ledger:
+        """The joules of a settle that is read out at `t_s`; see `Chip.ledger`."""
+        ...

@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from analogdeq.cli import bench, compare, devices, evaluate, export, report, run, scenario, simulate, spice_check, train
+from analogdeq.cli import (
+    bench,
+    bench_gradients,
+    bench_oscillators,
+    compare,
+    devices,
+    evaluate,
+    export,
+    report,
+    run,
+    scenario,
+    simulate,
+    spice_check,
+    train,
+)
 from analogdeq.cli.exits import FAILED, INTERRUPTED, code_of
 from analogdeq.errors import AnalogdeqError
 
@@ -36,6 +50,8 @@ for module in (run, simulate, train, evaluate, compare, report, spice_check):
 app.add_typer(devices.app, name="devices")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(export.app, name="export")
+for more in (bench_gradients, bench_oscillators):
+    bench.app.add_typer(more.app)
 app.add_typer(bench.app, name="bench")
 
 

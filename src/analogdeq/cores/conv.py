@@ -93,11 +93,10 @@ class ConvCore(SaturatingNetwork):
         """(batch, node) [1]. p = W * z + U * u + b."""
         return torch.add(_convolve(kernels_of(self.W), z, self.state_shape), current, out=out)
 
-    def map_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
-        """F(z; u) with every tensor of `trainable` handed in, for automatic differentiation."""
+    def preactivation_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
+        """(batch, node) [1]. p with every tensor of `trainable` handed in, for automatic differentiation."""
         W, U, b = parameters
-        p = _convolve(kernels_of(W), z, self.state_shape) + self._current(u, U, b)
-        return self.gain * self.activation.function(p)
+        return _convolve(kernels_of(W), z, self.state_shape) + self._current(u, U, b)
 
     def linearise(self, z: Tensor, drive: Drive) -> "ConvLinearisation":
         """J = a D W with D = diag(phi'(p)) at each sample's state."""

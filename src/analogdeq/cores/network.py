@@ -13,8 +13,8 @@ from analogdeq.cores.core import Drive, Linearisation
 class SaturatingNetwork(nn.Module, ABC):
     """tau_i dz_i/dt = -z_i + a phi(p)_i with a pre-activation p = W z + U u + b that is linear in z and u.
 
-    A core of this kind says how W and U act (`preactivation`, `drive`, `map_with`, `linearise`) and how large W can be
-    (`feedback_gap`); everything else is here.
+    A core of this kind says how W and U act (`preactivation`, `preactivation_with`, `drive`, `linearise`) and how large
+    W can be (`feedback_gap`); everything else is here.
 
     Args:
         weights: W, U and b. A `nn.Parameter` is trained, a tensor is not.
@@ -75,8 +75,8 @@ class SaturatingNetwork(nn.Module, ABC):
         """(batch, node) [1]. p = W z + U u + b."""
 
     @abstractmethod
-    def map_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
-        """F(z; u) with every tensor of `trainable` handed in, for automatic differentiation."""
+    def preactivation_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
+        """(batch, node) [1]. p with every tensor of `trainable` handed in, for automatic differentiation."""
 
     @abstractmethod
     def linearise(self, z: Tensor, drive: Drive) -> Linearisation:
@@ -131,7 +131,12 @@ class SaturatingNetwork(nn.Module, ABC):
 
     def fixed_point_map(self, z: Tensor, drive: Drive) -> Tensor:
         """(batch, node) [1]. F(z) = a phi(W z + U u + b)."""
-        return self.gain * self.activation.function(self.preactivation(z, drive.current))
+        image = self.activation.function(self.preactivation(z, drive.current))
+        return image if self.gain == 1.0 else self.gain * image
+
+    def map_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
+        """F(z; u) with every tensor of `trainable` handed in, for automatic differentiation."""
+        return self.gain * self.activation.function(self.preactivation_with(z, u, *parameters))
 
     def trainable(self) -> tuple[Tensor, Tensor, Tensor]:
         """W, U and b."""

@@ -67,10 +67,10 @@ class RCCore(SaturatingNetwork):
         """(batch, node) [1]. p = W z + U u + b."""
         return torch.addmm(current, z, self.W.T, out=out)
 
-    def map_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
-        """F(z; u) with every tensor of `trainable` handed in, for automatic differentiation."""
+    def preactivation_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
+        """(batch, node) [1]. p with every tensor of `trainable` handed in, for automatic differentiation."""
         W, U, b = parameters
-        return self.gain * self.activation.function(z @ W.T + u @ U.T + b)
+        return z @ W.T + u @ U.T + b
 
     def linearise(self, z: Tensor, drive: Drive) -> "RCLinearisation":
         """J = a D W with D = diag(phi'(p)) at each sample's state."""

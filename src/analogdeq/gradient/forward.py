@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core
+from analogdeq.linalg.broyden import LowRankInverse
 from analogdeq.solve.attraction import beside, do_attract
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.rest import find_rest
@@ -26,12 +27,14 @@ class FixedPoint:
         residual: (batch,) float64. max |F(z) - z|.
         is_found: (batch,) bool.
         evaluations: (batch,) int64.
+        inverse: what the search learnt of (J - I)^-1, where it learns it.
     """
 
     z: Tensor
     residual: Tensor
     is_found: Tensor
     evaluations: Tensor
+    inverse: LowRankInverse | None = None
 
 
 class Forward(Protocol):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from analogdeq.linalg.system import LinearSolution, MatVec, relative, row_norm
+from analogdeq.linalg.system import LinearSolution, MatVec, Tolerance, relative, row_norm
 
 
-def solve_fixed_point(j_matvec: MatVec, y: Tensor, *, tol: float, max_iter: int) -> LinearSolution:
+def solve_fixed_point(j_matvec: MatVec, y: Tensor, *, tol: Tolerance, max_iter: int) -> LinearSolution:
     """Solve (I - J) x = y by fixed-point iteration; converges only where the spectral radius of J is below 1.
 
     The difference of two iterates is the residual of the older one, so the residual costs nothing.

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from analogdeq.linalg.system import LinearSolution, MatVec, relative, row_norm
+from analogdeq.linalg.system import LinearSolution, MatVec, Tolerance, relative, row_norm
 
 _TINY = 1e-30
 """Norms below this are zero; representable in float32 too."""
 
 
-def solve_gmres(j_matvec: MatVec, y: Tensor, *, tol: float, max_iter: int, restart: int = 24) -> LinearSolution:
+def solve_gmres(j_matvec: MatVec, y: Tensor, *, tol: Tolerance, max_iter: int, restart: int = 24) -> LinearSolution:
     """Solve (I - J) x = y by restarted GMRES.
 
     Saad and Schultz, SIAM J. Sci. Stat. Comput. 7:856 (1986), algorithm 4, with classical Gram-Schmidt done twice

@@ -8,7 +8,7 @@ from torch import Generator, nn
 from analogdeq.cores.conv import ConvCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.gradient.forward import Forward
-from analogdeq.gradient.implicit import ImplicitGradient
+from analogdeq.gradient.method import Gradient
 from analogdeq.models.chain import ChainDEQ
 from analogdeq.models.feedforward import Feedforward, ResidualBlock
 from analogdeq.models.hybrid import HybridDEQ
@@ -35,7 +35,7 @@ def conv_equilibria(
     gain: float,
     generator: Generator,
     forward: Forward | None = None,
-    gradient: ImplicitGradient | None = None,
+    gradient: Gradient | None = None,
 ) -> HybridDEQ | ChainDEQ:
     """A convolutional hybrid, initialised from `generator` alone; one core can be placed on a chip, a chain cannot.
 

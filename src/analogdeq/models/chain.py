@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.gradient.forward import Forward
-from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.log import SolveLog
+from analogdeq.gradient.method import Gradient
 from analogdeq.models.network import reach
 from analogdeq.stability.reached import Reached
 
@@ -35,7 +35,7 @@ class ChainDEQ(nn.Module):
         readout: nn.Module,
         *,
         forward: Forward | None = None,
-        gradient: ImplicitGradient | None = None,
+        gradient: Gradient | None = None,
     ) -> None:
         super().__init__()
         self.encoders, self.chain, self.readout = nn.ModuleList(encoders), nn.ModuleList(cores), readout

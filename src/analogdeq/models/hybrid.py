@@ -1,5 +1,6 @@
 """The hybrid DEQ: a digital encoder, an analog core that settles, a digital readout."""
 
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -7,9 +8,10 @@ from torch import Tensor, nn
 
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.rc import RCCore
+from analogdeq.errors import InputError
 from analogdeq.gradient.forward import Forward
-from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.log import SolveLog
+from analogdeq.gradient.method import Gradient
 from analogdeq.models.network import reach
 from analogdeq.stability.reached import Reached
 
@@ -33,7 +35,7 @@ class HybridDEQ(nn.Module):
         readout: nn.Module,
         *,
         forward: Forward | None = None,
-        gradient: ImplicitGradient | None = None,
+        gradient: Gradient | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.core, self.readout = encoder, core, readout
@@ -84,7 +86,7 @@ def digits_model(
     gain: float,
     generator: torch.Generator,
     forward: Forward | None = None,
-    gradient: ImplicitGradient | None = None,
+    gradient: Gradient | None = None,
 ) -> HybridDEQ:
     """A hybrid DEQ of fully connected parts, initialised from `generator` alone.
 
@@ -115,3 +117,23 @@ def bound_spectrum_(weight: Tensor, bound: float) -> None:
     norm = float(torch.linalg.matrix_norm(weight, 2))
     if norm > bound:
         weight.mul_(bound / norm)
+
+
+def keep_symmetric_(cores: Sequence[AnalogCore]) -> None:
+    """Make every W symmetric, in place, and keep it so: an optimiser sees the symmetric part of its gradient.
+
+    W becomes its symmetric part over 2^(1/2): of a random matrix the eigenvalues' radius then stays what it was.
+
+    Raises:
+        InputError: for a core whose W is no matrix of reals.
+    """
+    for core in cores:
+        if not isinstance(core, RCCore):
+            raise InputError(
+                f"a gradient that needs a symmetric W takes dense RC cores (model.core = 'dense'), "
+                f"not {type(core).__name__}"
+            )
+        with torch.no_grad():
+            core.W.copy_((core.W + core.W.T) / 2**1.5)
+        if core.W.requires_grad:
+            core.W.register_hook(lambda g: (g + g.T) / 2)

@@ -9,8 +9,8 @@ from torch.nn.utils import parametrize
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.gradient.equilibrium import equilibrium
 from analogdeq.gradient.forward import Forward
-from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.log import SolveLog
+from analogdeq.gradient.method import Gradient
 from analogdeq.stability.reached import Reached
 
 
@@ -48,9 +48,7 @@ class Model(Protocol):
         ...
 
 
-def reach(
-    core: AnalogCore, u: Tensor, *, forward: Forward | None, gradient: ImplicitGradient | None, log: SolveLog
-) -> Reached:
+def reach(core: AnalogCore, u: Tensor, *, forward: Forward | None, gradient: Gradient | None, log: SolveLog) -> Reached:
     """The differentiable equilibrium of a core, in the core's own precision whatever autocast says.
 
     Args:

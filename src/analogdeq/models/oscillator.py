@@ -8,7 +8,7 @@ from analogdeq.cores.oscillators.features import Quadratures
 from analogdeq.cores.oscillators.phase import PhaseCore
 from analogdeq.cores.oscillators.stuart_landau import StuartLandauCore
 from analogdeq.gradient.forward import Forward
-from analogdeq.gradient.implicit import ImplicitGradient
+from analogdeq.gradient.method import Gradient
 from analogdeq.models.hybrid import HybridDEQ
 
 
@@ -25,7 +25,7 @@ def oscillator_model(
     tau_s: float,
     generator: torch.Generator,
     forward: Forward | None = None,
-    gradient: ImplicitGradient | None = None,
+    gradient: Gradient | None = None,
 ) -> HybridDEQ:
     """A hybrid DEQ of fully connected digital parts and all-to-all coupled oscillators, initialised from `generator`.
 

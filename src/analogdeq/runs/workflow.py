@@ -195,7 +195,7 @@ def scenario_of_trained(run: RunDirectory, overrides: list[str] | None, seed: in
         InputError: if a change is to what was trained.
     """
     own, scenario = run.scenario(), run.scenario(chip_changes(overrides, seed))
-    changed = [name for name in ("model", "train") if getattr(own, name) != getattr(scenario, name)]
+    changed = [name for name in ("model", "train", "gradient") if getattr(own, name) != getattr(scenario, name)]
     if changed or own.seeds.train != scenario.seeds.train:
         raise InputError(
             f"{run.path}: [{changed[0] if changed else 'seeds'}] cannot be changed, this network is trained already; "

@@ -5,6 +5,7 @@ from typing import final
 from analogdeq.scenario.circuit import Circuit
 from analogdeq.scenario.device import Device
 from analogdeq.scenario.experiment import Model, Output, Seeds, Task, Trace
+from analogdeq.scenario.gradient import Gradient
 from analogdeq.scenario.oscillator import Oscillator
 from analogdeq.scenario.section import Section
 from analogdeq.scenario.settle import Settle
@@ -33,5 +34,6 @@ class Scenario(Section):
     oscillator: Oscillator = Oscillator()
     settle: Settle = Settle()
     train: Train = Train()
+    gradient: Gradient = Gradient()
     trace: Trace = Trace()
     output: Output = Output()

@@ -81,8 +81,12 @@ class Train(Section):
     precision: Literal["full", "mixed"] = "full"
     """"mixed" computes encoder and readout in bfloat16; the equilibrium keeps the precision of `settle.dtype`."""
 
-    gradient_solver: Literal["fixed-point", "gmres", "dense"] = "gmres"
-    """Linear solver of the implicit gradient. "fixed-point" needs a contraction, "dense" is exact and costs nodes^3."""
+    gradient_solver: Literal["auto", "gmres", "fixed-point", "richardson", "anderson", "broyden", "cg", "dense"] = (
+        "auto"
+    )
+    """Linear solver of the implicit gradient. "auto" iterates plainly where that contracts well and goes on with GMRES,
+    and averages a damped iteration where products are noisy. "fixed-point" needs a contraction, "dense" is exact and
+    costs nodes^3, "cg" keeps W symmetric."""
 
     gradient_tol: Ratio = Field(default=1e-5, ge=1e-14, lt=1)
     """Relative residual at which the linear solve stops."""

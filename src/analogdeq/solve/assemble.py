@@ -4,11 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analogdeq.chip import Chip
-from analogdeq.circuits.ledger import Ledger
+from analogdeq.circuits.ledger import Accounted, Ledger
 from analogdeq.circuits.oscillator_ledger import OscillatorLedger
 from analogdeq.cores.core import Core, Drive
-from analogdeq.oscillator_chip import OscillatorChip
 from analogdeq.solve.error_bound import ErrorBounds
 from analogdeq.solve.flow import Flow
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -81,7 +79,7 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
 
 
 def _ledger(core: Core, start: Tensor, outcome: Outcome) -> Ledger | OscillatorLedger | None:
-    if not isinstance(core, Chip | OscillatorChip):
+    if not isinstance(core, Accounted):
         return None
     readout_s = torch.where(torch.isnan(outcome.time_settle), outcome.time_end, outcome.time_settle) * core.tau_s
     return core.ledger(outcome.energy * core.tau_s, outcome.power_W, readout_s, start, outcome.z_readout)

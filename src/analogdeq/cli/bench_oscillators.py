@@ -1,0 +1,52 @@
+"""`analogdeq bench maxcut`: cuts, joules and cycles of coupled oscillators."""
+
+from typing import Annotated
+
+import typer
+
+from analogdeq.cli.console import print_json
+from analogdeq.cli.options import JsonOption
+
+app = typer.Typer(rich_markup_mode=None)
+
+MAXCUT_HELP = """Cut a random graph with coupled oscillators: success rate, time, cycles and joules per solution.
+
+A graph of at most 20 nodes is also cut by trying every cut, which then is the one wanted; for a larger one the best
+cut of all trials is, unless --wanted names one.
+
+Examples:
+
+  analogdeq bench maxcut
+
+  analogdeq bench maxcut --graph random --nodes 800 --density 0.06 --anneal-tau 300
+
+  analogdeq bench maxcut --graph kings --nodes 1968 --anneal-tau 20 --trials 8 --json
+"""
+
+
+@app.command("maxcut", help=MAXCUT_HELP)
+def maxcut(
+    graph: Annotated[str, typer.Option(help="random, signed, toroidal or kings.")] = "random",
+    nodes: Annotated[int, typer.Option(min=2, help="Nodes N.")] = 16,
+    density: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of pairs that are edges.")] = 0.5,
+    oscillators: Annotated[str, typer.Option(help="A preset under data/oscillators/.")] = "ring-65nm",
+    trials: Annotated[int, typer.Option(min=1, help="Independent starts, settled together.")] = 32,
+    anneal_tau: Annotated[float, typer.Option(min=1.0, help="Time of the anneal [tau].")] = 100.0,
+    wanted: Annotated[float | None, typer.Option(help="The cut that counts as a success.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the graph, the starts and the noise.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """See `MAXCUT_HELP`."""
+    from analogdeq.studies.bench_maxcut import MaxCutSpec, bench_maxcut
+    from analogdeq.studies.maxcut import format_maxcut
+
+    result = bench_maxcut(
+        MaxCutSpec(
+            graph=graph, nodes=nodes, density=density, oscillators=oscillators, trials=trials, anneal_tau=anneal_tau,
+            wanted=wanted, seed=seed,
+        )
+    )  # fmt: skip
+    if json:
+        print_json(result)
+    else:
+        typer.echo(format_maxcut(result))
