@@ -15,6 +15,7 @@ LAYERS = (
     ("scenario",),
     ("devices",),
     ("circuits",),
+    ("ageing",),
     ("cores",),
     ("linalg",),
     ("placement",),
@@ -36,7 +37,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
-PHYSICS = ("devices", "circuits", "cores", "linalg", "solve", "placement", "chip")
+PHYSICS = ("devices", "circuits", "ageing", "cores", "linalg", "solve", "placement", "chip")
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 
 

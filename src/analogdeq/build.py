@@ -1,13 +1,19 @@
 """From a scenario to objects: the one place that knows every concrete class."""
 
+from dataclasses import replace
+
 import torch
 
 from analogdeq import library
+from analogdeq.ageing.life import Care
+from analogdeq.ageing.maintenance import GlobalCompensation, PeriodicRefresh
 from analogdeq.chip import Chip
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
 from analogdeq.cores.rc import RCCore
+from analogdeq.devices.preset import DevicePreset
+from analogdeq.devices.pulses import WriteVerify
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.models.hybrid import HybridDEQ, digits_model
@@ -110,6 +116,25 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
     )
 
 
+def build_device(scenario: Scenario) -> DevicePreset:
+    """The scenario's device preset, with as many levels as it asks for."""
+    preset = library.device_preset(scenario.device.preset)
+    return preset if scenario.device.levels is None else replace(preset, levels=scenario.device.levels)
+
+
+def build_care(scenario: Scenario) -> Care:
+    """How the scenario's chip is written and looked after."""
+    d, a = scenario.device, scenario.ageing
+    return Care(
+        write=None if d.write_tolerance is None else WriteVerify(tolerance=d.write_tolerance),
+        compensation=None if a.compensation_s is None else GlobalCompensation(every_s=a.compensation_s),
+        refresh=None
+        if a.refresh_s is None
+        else PeriodicRefresh(every_s=a.refresh_s, device_energy_J=a.refresh_device_J),
+        allow=d.allow.split(),
+    )
+
+
 def build_chip(scenario: Scenario, core: RCCore | None = None, *, seed: int | None = None) -> Chip:
     """A chip of the scenario's circuit and device.
 
@@ -118,9 +143,12 @@ def build_chip(scenario: Scenario, core: RCCore | None = None, *, seed: int | No
         core: the trained core to place on it; an untrained one if None.
         seed: the chip seed; the scenario's if None.
     """
-    return Chip(
+    chip = Chip(
         core or build_model(scenario).core,
         build_circuit(scenario),
-        library.device_preset(scenario.device.preset),
+        build_device(scenario),
         seed=scenario.seeds.chip if seed is None else seed,
+        care=build_care(scenario),
     )
+    age = scenario.ageing
+    return chip.age(age.age_s, age.temperature_K)

@@ -3,7 +3,7 @@
 from typing import final
 
 from analogdeq.scenario.circuit import Circuit
-from analogdeq.scenario.device import Device
+from analogdeq.scenario.device import Ageing, Device
 from analogdeq.scenario.experiment import Model, Output, Seeds, Task, Trace
 from analogdeq.scenario.section import Section
 from analogdeq.scenario.settle import Settle
@@ -29,6 +29,7 @@ class Scenario(Section):
     model: Model = Model()
     circuit: Circuit
     device: Device = Device()
+    ageing: Ageing = Ageing()
     settle: Settle = Settle()
     train: Train = Train()
     trace: Trace = Trace()

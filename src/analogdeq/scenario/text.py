@@ -41,6 +41,14 @@ Slug = Annotated[
 Line = Annotated[str, Text(r"[^\x00-\x1f\x7f]*", "one line of text")]
 Prose = Annotated[str, Text(rf"{_PRINTABLE}*", "text of one or more lines")]
 FolderPath = Annotated[str, Text(r"[^\x00-\x1f\x7f]+", "the path of a folder")]
+Allowances = Annotated[
+    str,
+    Text(
+        r"( ?(conductance|voltage|temperature|time))*",
+        "any of conductance, voltage, temperature and time, with spaces between",
+    ),
+]
+"""Names of quantities whose validity range may be left."""
 PresetName = Annotated[
     str,
     Text(
