@@ -22,6 +22,7 @@ LAYERS = (
     ("chip",),
     ("library",),
     ("solve",),
+    ("noise",),
     ("gradient",),
     ("models",),
     ("trace",),
@@ -37,7 +38,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
-PHYSICS = ("devices", "circuits", "ageing", "cores", "linalg", "solve", "placement", "chip")
+PHYSICS = ("devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "chip")
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 
 
