@@ -10,6 +10,9 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analogdeq.ageing.amplifier import AmplifierAgeing
+    from analogdeq.ageing.life import Care
+    from analogdeq.ageing.maintenance import GlobalCompensation, PeriodicRefresh
     from analogdeq.build import build_chip, build_circuit, build_data, build_model
     from analogdeq.chip import Chip
     from analogdeq.circuits.amplifier import Amplifier
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from analogdeq.cores.conv import ConvCore
     from analogdeq.cores.rc import RCCore
     from analogdeq.devices.preset import DevicePreset
+    from analogdeq.devices.pulses import WriteVerify
     from analogdeq.errors import AnalogdeqError
     from analogdeq.gradient.equilibrium import equilibrium
     from analogdeq.gradient.forward import ByRootFinding, BySettling
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from analogdeq.gradient.log import SolveLog
     from analogdeq.library import device_names, device_preset
     from analogdeq.models.hybrid import HybridDEQ
+    from analogdeq.noise.ensemble import NoiseOptions, settle_with_noise
+    from analogdeq.noise.intensity import white_noise
     from analogdeq.scenario import Scenario, dump_scenario, load_scenario
     from analogdeq.solve.options import SettleOptions
     from analogdeq.solve.record import Record
@@ -33,21 +39,27 @@ if TYPE_CHECKING:
     from analogdeq.solve.settled import Settled
     from analogdeq.solve.trace import Trace
     from analogdeq.solve.verdict import Verdict
+    from analogdeq.studies.population import make_population, yield_curve
     from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
 
 _HOME = {
     "Amplifier": "circuits.amplifier",
+    "AmplifierAgeing": "ageing.amplifier",
     "AnalogdeqError": "errors",
     "ByRootFinding": "gradient.forward",
     "BySettling": "gradient.forward",
+    "Care": "ageing.life",
     "Chip": "chip",
     "ConvCore": "cores.conv",
     "Converter": "circuits.converters",
     "CrossbarCircuit": "circuits.components",
     "DevicePreset": "devices.preset",
+    "GlobalCompensation": "ageing.maintenance",
     "HybridDEQ": "models.hybrid",
     "ImplicitGradient": "gradient.implicit",
     "Ledger": "circuits.ledger",
+    "NoiseOptions": "noise.ensemble",
+    "PeriodicRefresh": "ageing.maintenance",
     "RCCore": "cores.rc",
     "Record": "solve.record",
     "Scenario": "scenario",
@@ -59,6 +71,7 @@ _HOME = {
     "TraceHeader": "trace",
     "TraceWriter": "trace",
     "Verdict": "solve.verdict",
+    "WriteVerify": "devices.pulses",
     "build_chip": "build",
     "build_circuit": "build",
     "build_data": "build",
@@ -68,25 +81,34 @@ _HOME = {
     "dump_scenario": "scenario",
     "equilibrium": "gradient.equilibrium",
     "load_scenario": "scenario",
+    "make_population": "studies.population",
     "open_trace": "trace",
     "provenance": "trace",
     "settle": "solve.settle",
+    "settle_with_noise": "noise.ensemble",
+    "white_noise": "noise.intensity",
     "write_trace": "trace",
+    "yield_curve": "studies.population",
 }
 
 __all__ = [
     "Amplifier",
+    "AmplifierAgeing",
     "AnalogdeqError",
     "ByRootFinding",
     "BySettling",
+    "Care",
     "Chip",
     "ConvCore",
     "Converter",
     "CrossbarCircuit",
     "DevicePreset",
+    "GlobalCompensation",
     "HybridDEQ",
     "ImplicitGradient",
     "Ledger",
+    "NoiseOptions",
+    "PeriodicRefresh",
     "RCCore",
     "Record",
     "Scenario",
@@ -98,6 +120,7 @@ __all__ = [
     "TraceHeader",
     "TraceWriter",
     "Verdict",
+    "WriteVerify",
     "build_chip",
     "build_circuit",
     "build_data",
@@ -107,10 +130,14 @@ __all__ = [
     "dump_scenario",
     "equilibrium",
     "load_scenario",
+    "make_population",
     "open_trace",
     "provenance",
     "settle",
+    "settle_with_noise",
+    "white_noise",
     "write_trace",
+    "yield_curve",
 ]
 
 
