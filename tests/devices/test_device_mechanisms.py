@@ -310,3 +310,20 @@ def test_streams_of_different_names_or_seeds_have_nothing_in_common() -> None:
     correlation = torch.corrcoef(torch.stack(draws)) - torch.eye(5)
     assert float(correlation.abs().max()) < 5 / math.sqrt(1000)
     assert torch.equal(draws[0], torch.randn(1000, generator=Streams(1).named("a")))
+
+
+def test_the_spread_of_a_train_of_pulses_grows_with_the_root_of_their_number() -> None:
+    response = PulseResponse(step=0.001, cycle_to_cycle=0.5, device_to_device=0.0)
+    done = write(torch.full((20_000,), 12.5e-6, dtype=torch.float64), response, tolerance=0.001, max_reads=1)
+    assert done.pulses.unique().tolist() == [500], "half of the way from -1 to 0"
+    w = 2 * done.G_S / 25e-6 - 1
+    assert float(w.mean()) == pytest.approx(-0.5, abs=5 * 0.0112 / math.sqrt(20_000))
+    assert float(w.std()) == pytest.approx(0.5 * math.sqrt(500) * 0.001, rel=0.03)
+
+
+def test_plus_and_minus_devices_have_exponents_of_their_own() -> None:
+    drift = PowerLawDrift(t0_s=1.0, mean=Polynomial((0.05,)), std=Polynomial((0.01,)))
+    target = torch.full((40, 40), 1e-5, dtype=torch.float64)
+    held = [array(dataclasses.replace(IDEAL, drift=drift), target, array=name) for name in ("plus", "minus")]
+    pair = torch.stack([a.conductance_S(stays((1e4, 300.0))).flatten() for a in held])
+    assert abs(float(torch.corrcoef(pair)[0, 1])) < 5 / 40
