@@ -156,7 +156,10 @@ def test_an_ideal_device_stores_the_weights_it_was_given() -> None:
 
 def test_a_device_of_ones_own_is_read_from_its_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('title = "Mine"\nsource = "me"\nsigma = [0.5]\nsigma_unit = "g_max"\n')
+    file.write_text(
+        'title = "Mine"\nsource = "me"\n[programming]\nlaw = "polynomial"\n'
+        'coefficients = [0.5]\ndistribution = "normal"\nsource = "me"\nstatus = "model"\n'
+    )
     chosen = scenario(f"device.preset={file}")
     core = build_model(chosen).core
     error = build_chip(chosen, core).core.W - core.W.detach()

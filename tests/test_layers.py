@@ -15,6 +15,7 @@ LAYERS = (
     ("scenario",),
     ("devices",),
     ("circuits",),
+    ("ageing",),
     ("cores",),
     ("linalg",),
     ("placement",),
@@ -22,6 +23,7 @@ LAYERS = (
     ("oscillator_chip",),
     ("library", "oscillator_presets"),
     ("solve",),
+    ("noise",),
     ("gradient",),
     ("stability",),
     ("models",),
@@ -32,7 +34,7 @@ LAYERS = (
     ("train",),
     ("studies",),
     ("report",),
-    ("build_gradient",),
+    ("build_gradient", "build_chips"),
     ("build",),
     ("runs",),
     ("cli",),
@@ -40,7 +42,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
-PHYSICS = ("devices", "circuits", "cores", "linalg", "solve", "placement", "chip", "oscillator_chip")
+PHYSICS = ("devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "chip", "oscillator_chip")
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 
 

@@ -10,6 +10,9 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analogdeq.ageing.amplifier import AmplifierAgeing
+    from analogdeq.ageing.life import Care
+    from analogdeq.ageing.maintenance import GlobalCompensation, PeriodicRefresh
     from analogdeq.build import build_chip, build_circuit, build_data, build_model
     from analogdeq.chip import Chip
     from analogdeq.circuits.amplifier import Amplifier
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from analogdeq.cores.oscillators.stuart_landau import StuartLandauCore
     from analogdeq.cores.rc import RCCore
     from analogdeq.devices.preset import DevicePreset
+    from analogdeq.devices.pulses import WriteVerify
     from analogdeq.errors import AnalogdeqError
     from analogdeq.gradient.equilibrium import equilibrium
     from analogdeq.gradient.forward import ByRootFinding, BySettling
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
     from analogdeq.models.anderson import ByAnderson
     from analogdeq.models.chain import ChainDEQ
     from analogdeq.models.hybrid import HybridDEQ
+    from analogdeq.noise.ensemble import NoiseOptions, settle_with_noise
+    from analogdeq.noise.intensity import white_noise
     from analogdeq.oscillator_chip import OscillatorChip
     from analogdeq.oscillator_presets import oscillator_kind, oscillator_names
     from analogdeq.scenario import Scenario, dump_scenario, load_scenario
@@ -60,17 +66,20 @@ if TYPE_CHECKING:
     from analogdeq.solve.trace import Trace
     from analogdeq.solve.verdict import Verdict
     from analogdeq.stability.parametrise import certificates, parametrise
+    from analogdeq.studies.population import make_population, yield_curve
     from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
 
 _HOME = {
     "AdjointOptions": "gradient.trajectory",
     "Amplifier": "circuits.amplifier",
+    "AmplifierAgeing": "ageing.amplifier",
     "AnalogdeqError": "errors",
     "ByAnderson": "models.anderson",
     "ByBroyden": "gradient.shine",
     "ByRootFinding": "gradient.forward",
     "BySettling": "gradient.forward",
     "ChainDEQ": "models.chain",
+    "Care": "ageing.life",
     "Chip": "chip",
     "ConvCore": "cores.conv",
     "Converter": "circuits.converters",
@@ -78,6 +87,7 @@ _HOME = {
     "CrossbarCircuit": "circuits.components",
     "DevicePreset": "devices.preset",
     "EquilibriumPropagation": "gradient.propagation",
+    "GlobalCompensation": "ageing.maintenance",
     "HybridDEQ": "models.hybrid",
     "ImplicitGradient": "gradient.implicit",
     "LCTank": "circuits.lc_tank",
@@ -91,6 +101,8 @@ _HOME = {
     "Quadratures": "cores.oscillators.features",
     "PhantomGradient": "gradient.truncated",
     "PhysicalAdjoint": "gradient.physical",
+    "NoiseOptions": "noise.ensemble",
+    "PeriodicRefresh": "ageing.maintenance",
     "RCCore": "cores.rc",
     "ReadNoise": "linalg.noise",
     "Record": "solve.record",
@@ -111,6 +123,7 @@ _HOME = {
     "UnrolledGradient": "gradient.unrolled",
     "Verdict": "solve.verdict",
     "WarmStart": "gradient.warm_start",
+    "WriteVerify": "devices.pulses",
     "build_chip": "build",
     "build_circuit": "build",
     "build_data": "build",
@@ -124,6 +137,7 @@ _HOME = {
     "equilibrium": "gradient.equilibrium",
     "jacobian_free": "gradient.truncated",
     "load_scenario": "scenario",
+    "make_population": "studies.population",
     "open_trace": "trace",
     "oscillator_kind": "oscillator_presets",
     "oscillator_names": "oscillator_presets",
@@ -136,17 +150,22 @@ _HOME = {
     "tank_core": "cores.oscillators.from_circuit",
     "through_chip": "gradient.machine",
     "trajectory": "gradient.trajectory",
+    "settle_with_noise": "noise.ensemble",
+    "white_noise": "noise.intensity",
     "write_trace": "trace",
+    "yield_curve": "studies.population",
 }
 
 __all__ = [
     "AdjointOptions",
     "Amplifier",
+    "AmplifierAgeing",
     "AnalogdeqError",
     "ByAnderson",
     "ByBroyden",
     "ByRootFinding",
     "BySettling",
+    "Care",
     "ChainDEQ",
     "Chip",
     "ConvCore",
@@ -155,14 +174,17 @@ __all__ = [
     "CrossbarCircuit",
     "DevicePreset",
     "EquilibriumPropagation",
+    "GlobalCompensation",
     "HybridDEQ",
     "ImplicitGradient",
     "LCTank",
     "Ledger",
+    "NoiseOptions",
     "OrderParameter",
     "OscillatorChip",
     "OscillatorKind",
     "OscillatorLedger",
+    "PeriodicRefresh",
     "PhantomGradient",
     "PhaseCore",
     "PhaseDifferences",
@@ -188,6 +210,7 @@ __all__ = [
     "UnrolledGradient",
     "Verdict",
     "WarmStart",
+    "WriteVerify",
     "build_chip",
     "build_circuit",
     "build_data",
@@ -201,6 +224,7 @@ __all__ = [
     "equilibrium",
     "jacobian_free",
     "load_scenario",
+    "make_population",
     "open_trace",
     "oscillator_kind",
     "oscillator_names",
@@ -210,10 +234,13 @@ __all__ = [
     "ring_core",
     "rotating_wave",
     "settle",
+    "settle_with_noise",
     "tank_core",
     "through_chip",
     "trajectory",
+    "white_noise",
     "write_trace",
+    "yield_curve",
 ]
 
 

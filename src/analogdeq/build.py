@@ -1,22 +1,19 @@
 """From a scenario to objects: the one place that knows every concrete class."""
 
 import math
-from dataclasses import replace
 from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 
 from analogdeq import library
+from analogdeq.build_chips import build_oscillators, place_on_chip
 from analogdeq.build_gradient import gradient_of
-from analogdeq.chip import Chip
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
-from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
-from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.errors import InputError
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.method import Gradient
@@ -29,8 +26,7 @@ from analogdeq.models.feedforward import Feedforward
 from analogdeq.models.hybrid import HybridDEQ, digits_model, keep_symmetric_
 from analogdeq.models.oscillator import oscillator_model
 from analogdeq.models.shapes import read_stages
-from analogdeq.oscillator_chip import AnyChip, OscillatorChip
-from analogdeq.oscillator_presets import oscillator_kind
+from analogdeq.oscillator_chip import AnyChip
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
 from analogdeq.stability.parametrise import parametrise
@@ -107,19 +103,6 @@ def build_settle_options(scenario: Scenario) -> SettleOptions:
         dwell_tau=s.dwell_tau,
         max_time_tau=s.max_time_tau,
         max_steps=s.max_steps,
-    )
-
-
-def build_oscillators(scenario: Scenario) -> OscillatorKind:
-    """The scenario's kind of oscillator: its preset, with what the scenario says itself."""
-    o = scenario.oscillator
-    kind = oscillator_kind(o.preset)
-    return replace(
-        kind,
-        frequency_Hz=kind.frequency_Hz if o.frequency_Hz is None else o.frequency_Hz,
-        lock_ratio=kind.lock_ratio if o.lock_ratio is None else o.lock_ratio,
-        frequency_sd=o.frequency_sd,
-        linewidth_Hz=o.linewidth_Hz,
     )
 
 
@@ -272,15 +255,7 @@ def build_chip(scenario: Scenario, core: AnalogCore | None = None, *, seed: int 
         InputError: if the core is not of the scenario's kind.
     """
     core = core or only_core(scenario, build_model(scenario))
-    device, seed = library.device_preset(scenario.device.preset), scenario.seeds.chip if seed is None else seed
-    if isinstance(core, OscillatorCore) == (scenario.oscillator.core == "none"):
-        raise InputError(
-            f"a {type(core).__name__} does not fit the scenario's oscillator.core = {scenario.oscillator.core!r}"
-        )
-    if isinstance(core, SaturatingNetwork):
-        return Chip(core, build_circuit(scenario), device, seed=seed)
-    kind, temperature_K = build_oscillators(scenario), scenario.oscillator.temperature_K
-    return OscillatorChip(core, build_circuit(scenario), kind, device, seed=seed, temperature_K=temperature_K)
+    return place_on_chip(scenario, core, build_circuit(scenario), scenario.seeds.chip if seed is None else seed)
 
 
 def only_core(scenario: Scenario, model: Any) -> AnalogCore:

@@ -1,17 +1,24 @@
-"""One manufactured, programmed instance: an ideal core placed on a circuit, in devices drawn from a chip seed."""
+"""One manufactured instance: an ideal core placed on a circuit, in devices drawn from a chip seed, with one clock."""
 
 from typing import final
 
 import torch
 from torch import Tensor
 
+from analogdeq.ageing.amplifier import mobility_factor
+from analogdeq.ageing.life import Care, Life
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.cubic_power import CubicPower
 from analogdeq.circuits.ledger import Ledger
 from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.circuits.power import POWER_TERMS, CrossbarPower
 from analogdeq.cores.core import Drive, Linearisation
 from analogdeq.cores.network import SaturatingNetwork
+from analogdeq.cores.rc import RCCore
+from analogdeq.devices.clock import ROOM_K
+from analogdeq.devices.levels import nearest_level
 from analogdeq.devices.preset import IDEAL, DevicePreset
+from analogdeq.devices.streams import Streams
 from analogdeq.errors import InputError
 from analogdeq.placement import placement_of
 
@@ -24,11 +31,16 @@ class Chip:
     and what they then compute is the chip's core. Inputs pass the DAC and outputs the ADC, both from -1 to +1.
     An `RCCore` takes one crossbar, a `ConvCore` one per output position (`analogdeq.placement`).
 
+    A chip has one clock. It is programmed at 0 s and read then, unless `is_programmed` is false: then it waits for
+    `program`. `age` lets its clock run; every settle sees the chip as it is then.
+
     Args:
         core: the ideal core, dense or convolutional; its time constant and gain are replaced by the circuit's.
         circuit: component values.
         device: what the weights are stored in.
-        seed: the chip seed. The same seed gives the same chip, bit for bit.
+        seed: the chip seed. The same seed gives the same chip, bit for bit, at every age.
+        care: how it is written and looked after.
+        is_programmed: whether to programme it at 0 s.
 
     Raises:
         InputError: if the weights are all zero or not finite.
@@ -41,16 +53,126 @@ class Chip:
     work_buffers: int = 2
 
     def __init__(
-        self, core: SaturatingNetwork, circuit: CrossbarCircuit, device: DevicePreset = IDEAL, *, seed: int = 0
+        self,
+        core: SaturatingNetwork,
+        circuit: CrossbarCircuit,
+        device: DevicePreset = IDEAL,
+        *,
+        seed: int = 0,
+        care: Care | None = None,
+        is_programmed: bool = True,
     ) -> None:
-        self.circuit, self.device_preset, self.seed = circuit, device, seed
+        self.circuit, self.device_preset, self.seed, self.care = circuit, device, seed, care or Care()
         if not core.is_finite():
             raise InputError("the core's weights hold NaN or infinity; training diverged, or the checkpoint is damaged")
-        placement = placement_of(core)
-        self.target: DevicePairs = placement.targets(circuit)
-        self.pairs: DevicePairs = self.target.programmed(device, circuit.g_max_S, torch.Generator().manual_seed(seed))
-        self.core = placement.realised(self.pairs, circuit)
-        self._power = CrossbarPower(circuit, self.pairs, core.n_inputs, like=core.b)
+        self._placement, self._n_inputs, self._like = placement_of(core), core.n_inputs, core.b
+        if self.care.amplifiers is not None and not isinstance(core, RCCore):
+            raise InputError(f"ageing amplifiers are known for an RCCore only, not for a {type(core).__name__}")
+        self.target: DevicePairs = self._placement.targets(circuit)
+        if device.levels is not None:
+            plus_S, minus_S = (
+                nearest_level(G, circuit.g_min_S, circuit.g_max_S, device.levels)
+                for G in (self.target.plus_S, self.target.minus_S)
+            )
+            self.target = self.target.holding(plus_S, minus_S, self.target.feedback_ohm)
+        self.life = Life(self.target, circuit, device, seed, self.care)
+        self._core: SaturatingNetwork | None = None
+        self._pairs: DevicePairs | None = None
+        if is_programmed:
+            self.program()
+
+    def program(self, at_s: float = 0.0) -> "Chip":
+        """Write the weights into the devices when the chip's clock shows `at_s` [s]; once more if they were before.
+
+        Raises:
+            InputError: if the clock would run backwards.
+            RangeError: if the preset does not cover what the circuit asks for.
+        """
+        self.life.program(at_s)
+        return self._realise(self.life.pairs)
+
+    def age(self, until_s: float, temperature_K: float = ROOM_K, *, read_s: float = 0.0) -> "Chip":
+        """Let the clock run until it shows `until_s` [s], at `temperature_K`; maintenance happens on the way.
+
+        Args:
+            until_s: [s]. On the chip's clock, so `program(0).age(60).age(3600)` is an hour old.
+            temperature_K: [K]. Meanwhile, and of every settle after that.
+            read_s: [s]. For how much of the time the lines are at their read voltage, for devices that mind.
+
+        Raises:
+            InputError: if the chip is not programmed, or the clock would run backwards.
+            RangeError: outside the preset's range of time or temperature, unless `care` allows that.
+        """
+        self.life.grow_old(until_s, temperature_K, read_s)
+        return self._realise(self.life.pairs)
+
+    def begin_inference(self, noise_seed: int) -> "Chip":
+        """Draw the slow read noise of one inference; it stays until the next one, or until `age` or `program`."""
+        quiet = self.life.pairs
+        return self._realise(self.life.memory.read(quiet, self.life.age, Streams(noise_seed)))
+
+    def _realise(self, pairs: DevicePairs) -> "Chip":
+        """Take on what the devices conduct."""
+        conduction = self.device_preset.conduction
+        core = self._placement.realised(pairs, self.circuit, conduction)
+        ageing = self.care.amplifiers
+        if ageing is not None:
+            normal = torch.randn(core.n_nodes, dtype=torch.float64, generator=Streams(self.seed).named("offset"))
+            offset_V = ageing.offset_sigma_V(self.life.in_service) * normal
+            # An offset at the summing amplifier's input appears at its output times the noise gain.
+            p = (1 + pairs.feedback_ohm * pairs.row_sum_S()) * offset_V / self.circuit.unit_voltage_V
+            core.b.add_(p.to(core.b))
+        self._core, self._pairs = core, pairs
+        if conduction is None:
+            self._power: CrossbarPower | CubicPower = CrossbarPower(
+                self.circuit, pairs, self._n_inputs, like=self._like
+            )
+        else:
+            self._power = CubicPower(self.circuit, pairs, conduction, self._n_inputs, like=self._like)
+        return self
+
+    @property
+    def core(self) -> SaturatingNetwork:
+        """What its devices compute now.
+
+        Raises:
+            InputError: if the chip has not been programmed.
+        """
+        if self._core is None:
+            _ = self.life.memory  # says what to do
+            raise InputError("this chip has not been programmed; call chip.program() first")
+        return self._core
+
+    @property
+    def pairs(self) -> DevicePairs:
+        """What its devices conduct now."""
+        return self.life.pairs if self._pairs is None else self._pairs
+
+    @property
+    def now_s(self) -> float:
+        """[s]. What its clock shows."""
+        return self.life.now_s
+
+    @property
+    def temperature_K(self) -> float:
+        """[K]. Now; noise is made of it."""
+        return self.life.age.temperature_K
+
+    @property
+    def maintenance_J(self) -> float:
+        """[J]. Spent on refreshes and compensation so far."""
+        return sum(done.energy_J for done in self.life.maintenance)
+
+    @property
+    def bandwidth_factor(self) -> float:
+        """[1]. What temperature and ageing leave of the amplifiers' gain-bandwidth."""
+        ageing = self.care.amplifiers
+        return mobility_factor(self.temperature_K) * (ageing.bandwidth_factor(self.life.in_service) if ageing else 1.0)
+
+    def amplifier_pole_s(self) -> float:
+        """[s]. K_n / (2 pi GBW) of the fullest row now: the pole that level 0 neglects."""
+        fresh_s = self.circuit.amplifier.closed_loop_tau_s(float(self.noise_gain().max()), self.circuit.tau_s)
+        return fresh_s / self.bandwidth_factor
 
     @property
     def n_nodes(self) -> int:

@@ -12,9 +12,11 @@ from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.circuits.replicas import ReplicatedPairs
 from analogdeq.circuits.tiling import Tiling, Window
 from analogdeq.cores.conv import ConvCore
+from analogdeq.cores.cubic import CubicCore
 from analogdeq.cores.kernels import sides
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.rc import RCCore
+from analogdeq.devices.conduction import CubicConduction
 from analogdeq.errors import InputError
 
 
@@ -25,8 +27,14 @@ class Placement(Protocol):
         """The conductances to ask for."""
         ...
 
-    def realised(self, pairs: DevicePairs, circuit: CrossbarCircuit) -> SaturatingNetwork:
-        """The core that programmed devices are, with the circuit's time constant and gain."""
+    def realised(
+        self, pairs: DevicePairs, circuit: CrossbarCircuit, conduction: CubicConduction | None = None
+    ) -> SaturatingNetwork:
+        """The core that programmed devices are, with the circuit's time constant and gain.
+
+        Raises:
+            InputError: if this kind of core is not known in devices that are no resistors.
+        """
         ...
 
 
@@ -55,9 +63,13 @@ class OneCrossbar:
         W, U, b = (p.detach() for p in self.source.trainable())
         return map_weights(torch.cat((W, U, b.unsqueeze(1)), 1).cpu(), circuit)
 
-    def realised(self, pairs: DevicePairs, circuit: CrossbarCircuit) -> RCCore:
+    def realised(
+        self, pairs: DevicePairs, circuit: CrossbarCircuit, conduction: CubicConduction | None = None
+    ) -> RCCore | CubicCore:
         """The core that programmed devices are."""
         core = self.source
+        if conduction is not None:
+            return cubic_core(core, pairs, circuit, conduction)
         W, U, b = pairs.weights().to(core.W).split((core.n_nodes, core.n_inputs, 1), 1)
         return RCCore(
             W.contiguous(),
@@ -67,6 +79,30 @@ class OneCrossbar:
             tau_s=circuit.tau_s,
             gain=circuit.gain,
         )
+
+
+def cubic_core(core: RCCore, pairs: DevicePairs, circuit: CrossbarCircuit, conduction: CubicConduction) -> CubicCore:
+    """W, U, b and their square and cubic parts, from devices that conduct I(V) = G V + S V^2 + C V^3.
+
+    A pair passes I+(v) + I-(-v) = (G+ - G-) v + (S+ + S-) v^2 + (C+ - C-) v^3 into its summing node; over V_u and
+    times R_f that is the pre-activation.
+    """
+    (square_p, cube_p), (square_m, cube_m) = (conduction.coefficients(G) for G in (pairs.plus_S, pairs.minus_S))
+    V_u = circuit.unit_voltage_V
+    square = pairs.feedback_ohm * V_u * (square_p + square_m)
+    cube = pairs.feedback_ohm * V_u**2 * (cube_p - cube_m)
+    columns = (core.n_nodes, core.n_inputs, 1)
+    weights = [stored.to(core.W).split(columns, 1) for stored in (pairs.weights(), square, cube)]
+    W, U, _ = zip(*weights, strict=True)
+    b = sum(part[2].squeeze(1) for part in weights)  # the bias line stands at V_u: 1 + 1^2 + 1^3
+    return CubicCore(
+        tuple(part.contiguous() for part in W),
+        tuple(part.contiguous() for part in U),
+        b,
+        activation=core.activation.name,
+        tau_s=circuit.tau_s,
+        gain=circuit.gain,
+    )
 
 
 @final
@@ -85,8 +121,14 @@ class CrossbarPerPosition:
         pairs = map_weights(weights, circuit)
         return ReplicatedPairs(pairs.plus_S, pairs.minus_S, pairs.feedback_ohm, tiling)
 
-    def realised(self, pairs: DevicePairs, circuit: CrossbarCircuit) -> ConvCore:
+    def realised(
+        self, pairs: DevicePairs, circuit: CrossbarCircuit, conduction: CubicConduction | None = None
+    ) -> ConvCore:
         """The core that programmed devices are: shared kernels where all crossbars are equal, else one per position."""
+        if conduction is not None:
+            raise InputError(
+                "devices whose current bends with voltage are known for an RCCore only, not for a ConvCore"
+            )
         core, tiling = self.source, self._tiling()
         stored = pairs.weights().to(core.W)
         W, U, b = stored.split(tiling.column_groups, -1)

@@ -57,7 +57,18 @@ def asked() -> dict:
 
 def test_the_commands_of_the_readme_exist() -> None:
     names = {" ".join(words) for words in COMMANDS}
-    assert {"run", "simulate", "train", "evaluate", "report", "devices list", "devices show", "bench settle"} <= names
+    assert {
+        "run",
+        "simulate",
+        "train",
+        "evaluate",
+        "report",
+        "devices list",
+        "devices show",
+        "devices plot",
+        "devices fit",
+        "bench settle",
+    } <= names
     assert {"scenario list", "scenario check", "scenario show", "scenario schema"} <= names
 
 
@@ -89,7 +100,7 @@ def test_commands_that_make_figures_speak_json_and_take_seeds(asked: dict) -> No
     for name in ("run", "simulate", "train", "evaluate"):
         assert "--json" in asked["said"][name][1]
         assert "--seed" in asked["said"][name][1]
-    for name in ("report", "devices list", "devices show", "bench settle"):
+    for name in ("report", "devices list", "devices show", "devices fit", "bench settle"):
         assert "--json" in asked["said"][name][1]
 
 

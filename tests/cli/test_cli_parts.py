@@ -195,7 +195,10 @@ def test_a_preset_that_does_not_exist_is_bad_usage(cli: Command, name: str, hint
 
 
 def test_a_preset_of_ones_own_is_shown_from_its_file(cli: Command) -> None:
-    Path("mine.toml").write_text('title = "Mine"\nsource = "me"\nsigma = [0.1]\nsigma_unit = "g_max"\n')
+    Path("mine.toml").write_text(
+        'title = "Mine"\nsource = "me"\n[programming]\nlaw = "polynomial"\n'
+        'coefficients = [0.1]\ndistribution = "normal"\nsource = "me"\nstatus = "model"\n'
+    )
     answer = cli("devices", "show", "mine.toml", "--json")
     assert answer.code == 0
     assert answer.json["name"] == "mine"

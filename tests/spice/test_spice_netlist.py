@@ -71,7 +71,7 @@ def test_every_device_of_a_convolution_is_where_its_indices_say(options: dict[st
 
 def test_crossbars_of_an_unknown_kind_are_refused() -> None:
     made = small_chip()
-    made.pairs = object()  # type: ignore[assignment]
+    made._pairs = object()  # type: ignore[assignment]
     with pytest.raises(InputError, match="object cannot be exported to SPICE; dense and convolutional chips can"):
         netlist_of(made, random_inputs(1, INPUTS, seed=2)[0])
 
@@ -214,7 +214,7 @@ def test_an_analysis_must_end(stop_s: float) -> None:
 
 def test_unequal_time_constants_are_refused_rather_than_ignored() -> None:
     made = small_chip()
-    made.core = random_core(NODES, seed=1, inputs=INPUTS, tau_s=tensor([1e-8, 2e-8, 1e-8, 1e-8]))
+    made._core = random_core(NODES, seed=1, inputs=INPUTS, tau_s=tensor([1e-8, 2e-8, 1e-8, 1e-8]))
     with pytest.raises(InputError, match="unequal time constants"):
         netlist_of(made, random_inputs(1, INPUTS, seed=2)[0])
 

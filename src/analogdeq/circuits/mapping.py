@@ -33,11 +33,19 @@ class ConductancePairs:
 
     def programmed(self, device: DevicePreset, g_max_S: float, generator: torch.Generator) -> "ConductancePairs":
         """Where the devices land that are asked for these conductances; one draw each."""
-        return ConductancePairs(
-            device.program(self.plus_S, g_max_S, generator),
-            device.program(self.minus_S, g_max_S, generator),
-            self.feedback_ohm,
+        plus_S = device.program(self.plus_S, g_max_S, generator, partner_S=self.minus_S, feedback_ohm=self.feedback_ohm)
+        minus_S = device.program(
+            self.minus_S, g_max_S, generator, partner_S=self.plus_S, feedback_ohm=self.feedback_ohm
         )
+        return ConductancePairs(plus_S, minus_S, self.feedback_ohm)
+
+    def individually(self, device: DevicePreset) -> "ConductancePairs":
+        """Every device is written out already."""
+        return self
+
+    def holding(self, plus_S: Tensor, minus_S: Tensor, feedback_ohm: float) -> "ConductancePairs":
+        """The same wiring with other conductances (row, column) and another feedback resistor."""
+        return ConductancePairs(plus_S, minus_S, feedback_ohm)
 
     def weights(self) -> Tensor:
         """(row, column) float64 [1]. What the devices compute."""

@@ -38,6 +38,14 @@ class DevicePairs(Protocol):
         """Where the devices land that are asked for these conductances; one draw each."""
         ...
 
+    def individually(self, device: DevicePreset) -> "DevicePairs":
+        """The same conductances with every device written out, unless the devices of this preset are all exact."""
+        ...
+
+    def holding(self, plus_S: Tensor, minus_S: Tensor, feedback_ohm: float) -> "DevicePairs":
+        """The same wiring with other conductances, in the shape of `plus_S`, and another feedback resistor."""
+        ...
+
     def weights(self) -> Tensor:
         """[1]. What the devices compute, in the shape of `plus_S`."""
         ...

@@ -40,16 +40,22 @@ class ReplicatedPairs:
 
         Exact devices leave equal crossbars equal, so there is nothing to write out.
         """
-        one_for_all = device.is_exact and self.plus_S.ndim == 2
+        each = self.individually(device)
+        feedback_ohm = self.feedback_ohm
+        plus_S = device.program(each.plus_S, g_max_S, generator, partner_S=each.minus_S, feedback_ohm=feedback_ohm)
+        minus_S = device.program(each.minus_S, g_max_S, generator, partner_S=each.plus_S, feedback_ohm=feedback_ohm)
+        return replace(self, plus_S=plus_S, minus_S=minus_S)
 
-        def land(target_S: Tensor) -> Tensor:
-            if one_for_all:
-                return device.program(target_S, g_max_S, generator)
-            each = target_S.expand(self.tiling.n_crossbars, -1, -1)
-            # One crossbar at a time: the draws need several times the memory of what they leave behind.
-            return torch.stack([device.program(crossbar, g_max_S, generator) for crossbar in each])
+    def individually(self, device: DevicePreset) -> "ReplicatedPairs":
+        """A copy per crossbar, unless the devices of this preset are all exact."""
+        if device.is_exact or self.plus_S.ndim == 3:
+            return self
+        n = self.tiling.n_crossbars
+        return replace(self, plus_S=self.plus_S.expand(n, -1, -1), minus_S=self.minus_S.expand(n, -1, -1))
 
-        return replace(self, plus_S=land(self.plus_S), minus_S=land(self.minus_S))
+    def holding(self, plus_S: Tensor, minus_S: Tensor, feedback_ohm: float) -> "ReplicatedPairs":
+        """The same wiring with other conductances and another feedback resistor."""
+        return replace(self, plus_S=plus_S, minus_S=minus_S, feedback_ohm=feedback_ohm)
 
     def weights(self) -> Tensor:
         """(row, column) or (crossbar, row, column) float64 [1]. What the devices compute."""

@@ -119,3 +119,36 @@ def growth(
         print_json(result.as_dict() | {"files": [str(out / name) for name in files]})
     else:
         typer.echo(growth_table(result) + "\n" + ", ".join(str(out / name) for name in files))
+
+
+NOISE_HELP = """Time noisy ensembles against torchsde, where it is installed, with the bias of each stationary variance.
+
+Example:
+
+  analogdeq bench noise --nodes 64 --paths 1024
+"""
+
+
+@app.command("noise", help=NOISE_HELP)
+def noise(
+    nodes: Annotated[int, typer.Option(min=2, help="Nodes N.")] = 64,
+    paths: Annotated[int, typer.Option(min=2, help="Paths of the ensemble.")] = 1024,
+    until_tau: Annotated[float, typer.Option(min=4.0, help="Time constants integrated.")] = 200.0,
+    repeat: Annotated[int, typer.Option(min=1, help="Timed runs of each solver; the median is printed.")] = 3,
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the core, the input and the noise.")] = 0,
+    srk: Annotated[bool, typer.Option("--srk/--no-srk", help="Run torchsde's default method, the slowest.")] = True,
+    json: JsonOption = False,
+) -> None:
+    """See `NOISE_HELP`."""
+    from analogdeq.studies.bench_noise import NoiseBenchSpec, bench_noise, format_noise_bench
+
+    result = bench_noise(
+        NoiseBenchSpec(
+            nodes=nodes, paths=paths, until_tau=until_tau, repeat=repeat, threads=threads, seed=seed, srk=srk
+        )
+    )
+    if json:
+        print_json(result)
+    else:
+        typer.echo(format_noise_bench(result))

@@ -20,7 +20,7 @@ def assumptions_of(chip: AnyChip, options: SettleOptions) -> tuple[Assumption, .
 def _circuit(chip: Chip) -> list[tuple[str, str, str, str]]:
     c = chip.circuit
     noise_gain = float(chip.noise_gain().max())
-    pole_s = c.amplifier.closed_loop_tau_s(noise_gain, c.tau_s)
+    pole_s = chip.amplifier_pole_s()
     window = f"{format_quantity(c.g_min_S, 'S')} to {format_quantity(c.g_max_S, 'S')}"
     pole = f"K_n / (2 pi GBW) at the fullest row: {c.tau_s / pole_s:.3g} times faster than the node"
     return [
@@ -60,11 +60,22 @@ def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
 
 def _device(chip: AnyChip) -> list[tuple[str, str, str, str]]:
     d = chip.device_preset
-    return [
-        ("device", d.title, "programming error, one draw per device from the chip seed", d.source),
+    rows = [
+        ("device", d.title, "every draw comes from the chip seed", d.source),
         ("chip seed", str(chip.seed), "which chip of the fab", "scenario"),
         ("left out of the device", d.not_modelled or "-", "reported by the source, not modelled here", d.source),
-        ("noise, wires, temperature", "none", "no thermal noise, IR drop, drift or ageing in this version", "-"),
+        ("thermal noise, wires", "none", "settling is noiseless and wires are ideal here", "-"),
+    ]
+    return rows + _age(chip) if isinstance(chip, Chip) else rows
+
+
+def _age(chip: Chip) -> list[tuple[str, str, str, str]]:
+    allowed = ", ".join(sorted(chip.care.allow)) or "nothing"
+    return [
+        ("age", format_quantity(chip.now_s, "s"), "since programming; 0 is the first read", "scenario"),
+        ("temperature", f"{chip.temperature_K:g} K", "of storage and operation", "scenario"),
+        ("extrapolated", allowed, "validity ranges of the device that may be left", "scenario"),
+        ("maintenance", format_quantity(chip.maintenance_J, "J"), "refresh and compensation until then", "derived"),
     ]
 
 

@@ -71,7 +71,7 @@ def check_buildable(scenario: Scenario) -> None:
         try:
             c = scenario.circuit
             window = torch.tensor([c.g_min_S, c.g_max_S], dtype=torch.float64)
-            device_preset(scenario.device.preset).programming_sigma_S(window, c.g_max_S)
+            device_preset(scenario.device.preset).check_targets(window, scenario.device.allow.split())
         except RangeError as error:
             problems.append(f"scenario {scenario.name!r}: [circuit] {error}")
     if problems:

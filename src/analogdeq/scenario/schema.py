@@ -3,7 +3,7 @@
 from typing import final
 
 from analogdeq.scenario.circuit import Circuit
-from analogdeq.scenario.device import Device
+from analogdeq.scenario.device import Ageing, Device
 from analogdeq.scenario.experiment import Model, Output, Seeds, Task, Trace
 from analogdeq.scenario.gradient import Gradient
 from analogdeq.scenario.oscillator import Oscillator
@@ -31,6 +31,7 @@ class Scenario(Section):
     model: Model = Model()
     circuit: Circuit
     device: Device = Device()
+    ageing: Ageing = Ageing()
     oscillator: Oscillator = Oscillator()
     settle: Settle = Settle()
     train: Train = Train()

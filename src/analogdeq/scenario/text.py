@@ -45,6 +45,14 @@ Stages = Annotated[
     str, Text(rf"{_STAGE}(, ?{_STAGE}){{0,7}}", 'channels@side of up to 8 stages, such as "48@32, 64@16"')
 ]
 FolderPath = Annotated[str, Text(r"[^\x00-\x1f\x7f]+", "the path of a folder")]
+Allowances = Annotated[
+    str,
+    Text(
+        r"( ?(conductance|voltage|temperature|time))*",
+        "any of conductance, voltage, temperature and time, with spaces between",
+    ),
+]
+"""Names of quantities whose validity range may be left."""
 PresetName = Annotated[
     str,
     Text(

@@ -66,6 +66,10 @@ def _dac_level(chip: Chip, u: Tensor) -> list[float]:
         raise InputError(f"u must be one sample, a tensor of shape ({chip.n_inputs},), got {got}")
     if not bool(torch.isfinite(u).all()):
         raise InputError("u holds NaN or infinity; a source cannot put that out")
+    if chip.device_preset.conduction is not None:
+        raise InputError(f"device {chip.device_preset.name!r} is no resistor, which the SPICE export does not cover")
+    if chip.care.amplifiers is not None:
+        raise InputError("this chip's amplifiers have offsets, which the SPICE export does not cover")
     if chip.rate is not None:
         raise InputError("this chip's nodes have unequal time constants, which the SPICE export does not cover")
     # In the chip's own precision, so that a tie rounds to the level that the simulation used.

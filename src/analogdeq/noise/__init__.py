@@ -1,0 +1,1 @@
+"""Noise while the state settles: where it comes from, its spectrum, and how it is integrated."""
