@@ -13,13 +13,14 @@ from analogdeq.cli.options import DataDirOption, JsonOption, SetOption
 HELP = """Put trained models side by side: accuracy over seeds, solver work, wall time, parameters.
 
 Run directories are read. Scenarios are trained first, with seeds 0, 1, ...; what an interrupted comparison has trained
-is gone on with. Accuracy is of the test images after the last epoch, on ideal cores.
+is gone on with. Accuracy is of the test images after the last epoch, on ideal cores; runs that were evaluated on a chip
+('analogdeq run', 'analogdeq evaluate') show its accuracy, settling time and joules too.
 
 Examples:
 
   analogdeq compare digits-crossbar digits-digital digits-feedforward --seeds 5
 
-  analogdeq compare runs/mine runs/theirs
+  analogdeq compare runs/crossbar runs/oscillator
 """
 
 
@@ -80,6 +81,10 @@ def _number(value: float | None, form: str, factor: float = 1, unit: str = "") -
     return "-" if value is None else f"{factor * value:{form}}{unit}"
 
 
+def _chip(one: dict[str, Any], key: str, form: str, factor: float = 1, unit: str = "") -> str:
+    return "-" if one["chip"] is None else _number(one["chip"][key], form, factor, unit)
+
+
 _ROWS = (
     ("kind", lambda one: one["kind"]),
     ("seeds", lambda one: str(len(one["seeds"]))),
@@ -97,5 +102,11 @@ _ROWS = (
     ("unsettled", lambda one: _number(one["unsettled_fraction"], ".2f", 100, " %")),
     ("spectral abscissa", lambda one: _number(one["spectral_abscissa"], ".3f")),
     ("wall time of a training", lambda one: f"{one['seconds']:,.1f} s"),
+    ("accuracy on the chip", lambda one: _chip(one, "accuracy", ".2f", 100, " %")),
+    ("settling time, median", lambda one: _chip(one, "settle_p50_s", ".1f", 1e9, " ns")),
+    ("settling time, 95 %", lambda one: _chip(one, "settle_p95_s", ".1f", 1e9, " ns")),
+    ("  in cycles, median", lambda one: _chip(one, "settle_p50_cycles", ".1f")),
+    ("energy per image", lambda one: _chip(one, "energy_J", ",.0f", 1e12, " pJ")),
+    ("unsettled on the chip", lambda one: _chip(one, "unsettled", ".2f", 100, " %")),
 )
 """What is printed, by row."""

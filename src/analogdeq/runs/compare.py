@@ -1,6 +1,6 @@
 """Trained models side by side: accuracy over seeds, solver work, wall time, size."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, final
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from analogdeq.errors import InputError
 from analogdeq.models.cost import Cost
+from analogdeq.runs.compare_chips import OnChip, comparability, mean_on_chip, read_chip
 from analogdeq.runs.directory import RunDirectory
 from analogdeq.runs.workflow import Progress, check_buildable, model_cost, train_run
 from analogdeq.scenario import Scenario, dump_scenario, load_scenario
@@ -25,12 +26,19 @@ class Contender:
         scenario: of the first run.
         cost: parameters and multiply-accumulates.
         rows: seed -> the metrics of its run, one row per epoch.
+        chips: what those runs measured on chips, where they did.
     """
 
     name: str
     scenario: Scenario
     cost: Cost
     rows: dict[int, list[Row]]
+    chips: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def on_chip(self) -> OnChip | None:
+        """The mean of what the runs measured on chips."""
+        return mean_on_chip(self.chips)
 
     def last(self, metric: str) -> dict[int, float]:
         """Seed -> the metric after the last epoch; without the seeds that have none."""
@@ -62,6 +70,7 @@ class Contender:
             "unsettled_fraction": _mean(self.last("unsettled_fraction")),
             "spectral_abscissa": _mean(self.last("spectral_abscissa")),
             "seconds": float(np.mean([sum(row["seconds"] for row in rows) for rows in self.rows.values()])),
+            "chip": None if self.on_chip is None else asdict(self.on_chip),
             **self.cost.summary(),
             "macs_measured": self.cost.macs(per_core),
         }
@@ -90,6 +99,9 @@ def compare(sources: list[Path]) -> dict[str, Any]:
         if seed in gathered[key].rows:
             raise InputError(f"{path}: another run of {scenario.name!r} with training seed {seed} is named already")
         gathered[key].rows[seed] = rows
+        chip = read_chip(path)
+        if chip is not None:
+            gathered[key].chips.append(chip)
     contenders = list(gathered.values())
     return {
         "contenders": [one.summary(contenders[0]) for one in contenders],
@@ -151,7 +163,7 @@ def _numbered(name: str, taken: list[str]) -> str:
 
 
 def _warnings(contenders: list[Contender]) -> list[str]:
-    """What makes the figures incomparable."""
+    """What makes the figures incomparable, and what lets chips compare."""
     first, found = contenders[0], []
     for one in contenders:
         if one.scenario.task != first.scenario.task:
@@ -162,6 +174,8 @@ def _warnings(contenders: list[Contender]) -> list[str]:
             found.append(f"{one.name} is not finished: {one.epochs} of {one.scenario.train.epochs} epochs")
         if len(one.rows) < 2:
             found.append(f"{one.name} has one seed: no interval")
+        if one is not first and one.on_chip and first.on_chip:
+            found.append(comparability(one.name, one.on_chip, first.name, first.on_chip))
     return found
 
 
