@@ -16,7 +16,7 @@ def test_three_tables_are_enough():
     assert scenario.circuit.node_R_ohm * scenario.circuit.node_C_F == pytest.approx(10e-9)
     assert scenario.model.nodes == 64
     assert scenario.circuit.amplifier.gbw_Hz is None
-    assert scenario.settle.method == "tsit5"
+    assert scenario.settle.method == "auto"
     assert scenario.device.preset == "ideal"
 
 

@@ -141,7 +141,9 @@ def test_a_full_disk_ends_in_an_error_that_says_what_was_kept_and_keeps_it(settl
     with open_trace(tmp_path / "t.h5.part") as trace:
         np.testing.assert_array_equal(trace.state, expected.state[:n_times])
     with h5py.File(tmp_path / "t.h5.part") as plain:  # closed in good order
-        assert len(plain["run/trace/state"]) == n_times
+        time = plain["run/trace/time"][:]
+        assert np.isfinite(time[:n_times]).all()
+        assert np.isnan(time[n_times:]).all(), "rows that only some samples reached are no time points"
 
 
 def test_a_disk_without_room_for_the_header_leaves_nothing(tmp_path: Path):

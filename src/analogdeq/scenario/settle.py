@@ -25,7 +25,7 @@ class Settle(Section):
         "scipy-bdf",
         "scipy-lsoda",
         "scipy-dop853",
-    ] = "tsit5"
+    ] = "auto"
     """The stepper: "tsit5" and "bosh3", explicit, "rodas5p", implicit for stiff circuits, and "auto", which chooses,
     step every sample by its own clock; the others are reference back ends, of which Radau, BDF and LSODA take stiff
     circuits."""

@@ -1,4 +1,4 @@
-"""Bogacki-Shampine 3(2): half the stages of the default per step, for loose tolerances.
+"""Bogacki-Shampine 3(2): half the stages of tsit5 per step, for loose tolerances.
 
 Source: P. Bogacki and L. F. Shampine, Appl. Math. Lett. 2:321 (1989); dense output is the cubic Hermite polynomial.
 """

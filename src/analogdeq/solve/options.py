@@ -36,7 +36,7 @@ class SettleOptions:
         max_steps: budget of attempted steps per sample.
     """
 
-    method: str = "tsit5"
+    method: str = "auto"
     rtol: float = 1e-3
     atol: float = 1e-6
     band: float = 1e-3

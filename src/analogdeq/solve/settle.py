@@ -31,7 +31,7 @@ def settle(
     core: Core,
     u: Tensor,
     *,
-    method: str = "tsit5",
+    method: str = "auto",
     rtol: float = 1e-3,
     atol: float = 1e-6,
     band: float = 1e-3,

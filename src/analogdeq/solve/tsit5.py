@@ -1,4 +1,4 @@
-"""Tsitouras 5(4): the default, for tolerances below 1e-2.
+"""Tsitouras 5(4): what `auto` begins with, for tolerances below 1e-2.
 
 Source: Ch. Tsitouras, Comput. Math. Appl. 62:770 (2011), the pair of its table 1 and the interpolant of its section 4.
 """
