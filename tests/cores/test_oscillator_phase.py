@@ -248,3 +248,13 @@ def test_sparse_couplings_hold_one_number_per_edge() -> None:
 def test_what_no_oscillator_network_can_be_is_refused(change: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         PhaseCore(**{"W": torch.zeros(2, 2), **change})
+
+
+@pytest.mark.parametrize("method", ["rodas5p", "auto"])
+def test_every_stepper_takes_an_oscillators_own_drive(method: str) -> None:
+    core = adler_core(0.9999)
+    start = torch.tensor([[0.0]], dtype=D)
+    out = settle(core, nothing(), method=method, z0=start, throw=True, max_time_tau=2000.0)
+    explicit = settle(core, nothing(), method="tsit5", z0=start, throw=True, max_time_tau=2000.0)
+    assert float(out.z) == pytest.approx(math.asin(0.9999), abs=1e-5)
+    assert float(out.t_settle_s) == pytest.approx(float(explicit.t_settle_s), rel=2e-3)

@@ -160,7 +160,7 @@ class Rosenbrock:
     def _stages(self, lanes: slice, h: Tensor) -> tuple[Tensor, Tensor]:
         """Write `z_new` of some lanes; their U (stage, lane, node) and errors (lane,)."""
         z, dz = self.z[lanes], self.dz[lanes]
-        drive = Drive(self._drive.current[lanes], self._drive.standing_power_W[lanes])
+        drive = self._drive.rows(torch.arange(lanes.start, lanes.start + len(z), device=z.device))
         step = h.to(z.dtype).unsqueeze(1)
         w = self._tableau.gamma / (1 + self._tableau.gamma * step * self._rate)
         S = step * self._rate * w
