@@ -12,6 +12,7 @@ from analogdeq.circuits.cubic_power import CubicPower
 from analogdeq.circuits.ledger import Ledger
 from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.circuits.power import POWER_TERMS, CrossbarPower
+from analogdeq.cores.around import AroundCore
 from analogdeq.cores.core import Drive, Linearisation
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.rc import RCCore
@@ -24,7 +25,7 @@ from analogdeq.placement import placement_of
 
 
 @final
-class Chip:
+class Chip(AroundCore[SaturatingNetwork]):
     """A core as it came out of the factory: realised weights, watts and joules. It behaves as a core everywhere.
 
     The weights W, U, b become target conductances (`map_weights`), the devices land beside their targets (`device`),
@@ -174,41 +175,6 @@ class Chip:
         fresh_s = self.circuit.amplifier.closed_loop_tau_s(float(self.noise_gain().max()), self.circuit.tau_s)
         return fresh_s / self.bandwidth_factor
 
-    @property
-    def n_nodes(self) -> int:
-        """How many states there are."""
-        return self.core.n_nodes
-
-    @property
-    def n_inputs(self) -> int:
-        """How many inputs drive them."""
-        return self.core.n_inputs
-
-    @property
-    def full_scale(self) -> float:
-        """The largest |z| of a saturated node."""
-        return self.core.full_scale
-
-    @property
-    def tau_s(self) -> float:
-        """The node time constant [s]."""
-        return self.core.tau_s
-
-    @property
-    def rate(self) -> Tensor | None:
-        """(node,) [1]. `tau_s` over each node's time constant; None where all are equal."""
-        return self.core.rate
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The floating-point type of the state."""
-        return self.core.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the state lives."""
-        return self.core.device
-
     def drive(self, u: Tensor) -> Drive:
         """The constant part of the dynamics, after the DAC."""
         level = self.circuit.dac.quantise(u)
@@ -237,10 +203,6 @@ class Chip:
     def linearise(self, z: Tensor, drive: Drive) -> Linearisation:
         """The Jacobian of F at z."""
         return self.core.linearise(z, drive)
-
-    def is_finite(self) -> bool:
-        """Whether every weight is a finite number."""
-        return self.core.is_finite()
 
     def contraction_gap(self) -> float:
         """1 - Lipschitz constant of F, certified; 0 where F is no contraction."""

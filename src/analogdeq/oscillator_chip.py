@@ -12,6 +12,7 @@ from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.mapping import ConductancePairs, map_weights
 from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.circuits.oscillator_ledger import OscillatorLedger
+from analogdeq.cores.around import AroundCore
 from analogdeq.cores.core import Drive, Linearisation
 from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.cores.oscillators.phase import PhaseCore
@@ -26,7 +27,7 @@ READ_RANGE = 2.0
 
 
 @final
-class OscillatorChip:
+class OscillatorChip(AroundCore[OscillatorCore]):
     """Oscillators coupled by a crossbar of device pairs. It behaves as a core everywhere.
 
     The crossbar has a row per oscillator. Its columns are the oscillators' own outputs and the inputs
@@ -79,7 +80,7 @@ class OscillatorChip:
         self.pairs = self.target.programmed(device, circuit.g_max_S, generator)
         spread = torch.randn(core.n_oscillators, dtype=torch.float64, generator=generator)
         relative = kind.frequency_sd * spread + kind.warm_shift(temperature_K)
-        self.core = _realised(core, self.pairs, relative / kind.lock_ratio, kind.tau_s)
+        self._core = _realised(core, self.pairs, relative / kind.lock_ratio, kind.tau_s)
         self.work_buffers: int = self.core.work_buffers
         n, inputs = core.n_oscillators, core.U.shape[0] // core.n_oscillators
         columns = self.pairs.column_sum_S().to(core.detuning).split((n, inputs * core.n_inputs))
@@ -88,45 +89,15 @@ class OscillatorChip:
         self._watts_per_S = circuit.supply_V * MEAN_SINE * circuit.unit_voltage_V
 
     @property
-    def n_nodes(self) -> int:
-        """How many states there are."""
-        return self.core.n_nodes
-
-    @property
-    def n_inputs(self) -> int:
-        """How many inputs drive them."""
-        return self.core.n_inputs
-
-    @property
-    def full_scale(self) -> float:
-        """1 rad, or the largest free amplitude."""
-        return self.core.full_scale
+    def core(self) -> OscillatorCore:
+        """The realised network."""
+        return self._core
 
     @property
     def turn(self) -> float | None:
         """Length after which every state repeats; None where states are no angles."""
         turn: float | None = getattr(self.core, "turn", None)
         return turn
-
-    @property
-    def tau_s(self) -> float:
-        """The unit of time [s]."""
-        return self.core.tau_s
-
-    @property
-    def rate(self) -> Tensor | None:
-        """None: all oscillators share one unit of time."""
-        return self.core.rate
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The floating-point type of the state."""
-        return self.core.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the state lives."""
-        return self.core.device
 
     @property
     def n_devices(self) -> int:
@@ -165,10 +136,6 @@ class OscillatorChip:
     def linearise(self, z: Tensor, drive: Drive) -> Linearisation:
         """The Jacobian of the fixed-point map at z."""
         return self.core.linearise(z, drive)
-
-    def is_finite(self) -> bool:
-        """Whether every weight is a finite number."""
-        return self.core.is_finite()
 
     def contraction_gap(self) -> float:
         """0: no bound holds on the whole circle."""

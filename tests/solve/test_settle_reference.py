@@ -160,8 +160,7 @@ def test_single_precision_settles_as_double_does() -> None:
     assert torch.equal(single.verdict_code, double.verdict_code)
     torch.testing.assert_close(single.t_settle_s, double.t_settle_s, rtol=1e-3, atol=0)
     torch.testing.assert_close(single.energy_J, double.energy_J, rtol=1e-3, atol=0)
-    # A residual of four roundings, 4.8e-7, over the gap of this core.
-    torch.testing.assert_close(single.z.double(), double.z, rtol=0, atol=2e-6)
+    torch.testing.assert_close(single.z.double(), double.z, rtol=0, atol=1e-6)
     assert single.energy_J.dtype == torch.float64
 
 

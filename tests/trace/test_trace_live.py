@@ -143,6 +143,7 @@ def test_a_full_disk_ends_in_an_error_that_says_what_was_kept_and_keeps_it(settl
     with h5py.File(tmp_path / "t.h5.part") as plain:  # closed in good order
         time = plain["run/trace/time"][:]
         assert np.isfinite(time[:n_times]).all()
+        assert len(time) <= n_times + 64, "one block of a sample at the most"
         assert np.isnan(time[n_times:]).all(), "rows that only some samples reached are no time points"
 
 

@@ -5,6 +5,8 @@ from typing import Protocol, final, runtime_checkable
 
 from torch import Tensor
 
+from analogdeq.circuits.oscillator_ledger import OscillatorLedger
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,8 @@ class Ledger:
 class Accounted(Protocol):
     """A core on a circuit, which can close its books."""
 
-    def ledger(self, energy_J: Tensor, rest_power_W: Tensor, t_s: Tensor, z_start: Tensor, z_end: Tensor) -> Ledger:
+    def ledger(
+        self, energy_J: Tensor, rest_power_W: Tensor, t_s: Tensor, z_start: Tensor, z_end: Tensor
+    ) -> Ledger | OscillatorLedger:
         """The joules of a settle that is read out at `t_s`; see `Chip.ledger`."""
         ...

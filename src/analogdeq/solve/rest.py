@@ -177,10 +177,5 @@ def flow_eigenvalues(core: Core, drive: Drive, z: Tensor) -> Tensor:
     return torch.linalg.eigvals(flow)
 
 
-def is_stable(core: Core, drive: Drive, z: Tensor) -> Tensor:
-    """(lane,) bool: whether every eigenvalue of the flow's Jacobian has a negative real part."""
-    return flow_eigenvalues(core, drive, z).real.amax(1) < 0
-
-
 def _largest(x: Tensor) -> Tensor:
     return x.abs().amax(1).to(torch.float64)

@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from analogdeq.cores.around import AroundCore
 from analogdeq.cores.core import Drive, Linearisation
 from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.errors import InputError
@@ -28,7 +29,7 @@ class CorotatingDrive(Drive):
 
 
 @final
-class Corotating:
+class Corotating(AroundCore[OscillatorCore]):
     """A network whose common phase nothing fixes, in the frame that turns with one of its oscillators.
 
     Without a reference, a rotation of all oscillators changes nothing, and what they lock into turns as a whole at a
@@ -51,7 +52,6 @@ class Corotating:
     """
 
     power_terms: tuple[str, ...] = ()
-    rate: Tensor | None = None
 
     def __init__(self, core: OscillatorCore, pinned: int = 0) -> None:
         if core.has_reference:
@@ -63,9 +63,14 @@ class Corotating:
             raise InputError(f"there is no oscillator {pinned}; the core has {core.n_oscillators}, counted from 0")
         if core.n_oscillators < 2:
             raise InputError("one oscillator alone has no phase but that of the frame; want at least two")
-        self.core, self.pinned = core, pinned
+        self._core, self.pinned = core, pinned
         self.node = core.pinned_node(pinned)
         self.work_buffers = 0
+
+    @property
+    def core(self) -> OscillatorCore:
+        """The whole network."""
+        return self._core
 
     @property
     def turn(self) -> float | None:
@@ -77,35 +82,6 @@ class Corotating:
     def n_nodes(self) -> int:
         """How many states there are: one less than the network has."""
         return self.core.n_nodes - 1
-
-    @property
-    def n_inputs(self) -> int:
-        """How many inputs drive them."""
-        return self.core.n_inputs
-
-    @property
-    def full_scale(self) -> float:
-        """As the network's."""
-        return self.core.full_scale
-
-    @property
-    def tau_s(self) -> float:
-        """The unit of dimensionless time [s]."""
-        return self.core.tau_s
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The floating-point type of the state."""
-        return self.core.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the state lives."""
-        return self.core.device
-
-    def is_finite(self) -> bool:
-        """Whether every weight is a finite number."""
-        return self.core.is_finite()
 
     def contraction_gap(self) -> float:
         """0: no bound holds everywhere."""
