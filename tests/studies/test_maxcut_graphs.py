@@ -1,4 +1,4 @@
-"""Generated graphs are of the kind they say: planar by networkx, as many edges as Euler allows, cuts known by theorem."""
+"""Generated graphs are of the kind they say: planar by networkx, edges counted by Euler, cuts known by theorem."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""`analogdeq bench maxcut`: cuts, joules and cycles of coupled oscillators."""
+"""`analogdeq bench maxcut` and `bench oscillators`: cuts of coupled oscillators, and what their settle costs."""
 
 from typing import Annotated
 
@@ -62,3 +62,34 @@ def maxcut(
         print_json(result)
     else:
         typer.echo(format_maxcut(result))
+
+
+OSCILLATORS_HELP = """Processor time of settling phase oscillators to lock, over that of its evaluations and products.
+
+A dense network and one of a few neighbours each, float32, on one thread.
+
+Example:
+
+  analogdeq bench oscillators --nodes 1024 --batch 64
+"""
+
+
+@app.command("oscillators", help=OSCILLATORS_HELP)
+def oscillators(
+    nodes: Annotated[int, typer.Option(min=2, help="Oscillators N.")] = 1024,
+    batch: Annotated[int, typer.Option(min=1, help="Samples B.")] = 64,
+    neighbours: Annotated[int, typer.Option(min=1, help="Of each oscillator in the sparse network.")] = 8,
+    repeat: Annotated[int, typer.Option(min=1, help="Timed settles of each network; the median is printed.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of the networks and the inputs.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """See `OSCILLATORS_HELP`."""
+    from analogdeq.studies.bench_oscillators import OscillatorBenchSpec, bench_oscillators, format_oscillator_bench
+
+    result = bench_oscillators(
+        OscillatorBenchSpec(nodes=nodes, batch=batch, neighbours=neighbours, repeat=repeat, seed=seed)
+    )
+    if json:
+        print_json(result)
+    else:
+        typer.echo(format_oscillator_bench(result))
