@@ -47,6 +47,18 @@ def build_device(scenario: Scenario) -> DevicePreset:
     return preset if scenario.device.levels is None else replace(preset, levels=scenario.device.levels)
 
 
+def check_couplings(scenario: Scenario) -> None:
+    """Find out before training whether the scenario's oscillators can be coupled by its device.
+
+    Raises:
+        InputError: if its current bends with voltage.
+    """
+    if scenario.oscillator.core != "none" and build_device(scenario).conduction is not None:
+        raise InputError(
+            f"oscillators are coupled by resistors; the current of {scenario.device.preset!r} bends with voltage"
+        )
+
+
 def build_care(scenario: Scenario) -> Care:
     """How the scenario's chip is written and looked after."""
     d, a = scenario.device, scenario.ageing

@@ -1,11 +1,13 @@
 """What noise does to an evaluated oscillator chip, for the summary and the report of its run."""
 
+import json
 from typing import Any
 
 import torch
 
 from analogdeq.models.hybrid import HybridDEQ
 from analogdeq.oscillator_chip import AnyChip, OscillatorChip
+from analogdeq.runs.directory import RunDirectory
 from analogdeq.runs.evaluation import settle_with
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
@@ -38,3 +40,9 @@ def noise_figures(
             for row in rows
         ]
     }
+
+
+def stored_noise(run: RunDirectory) -> dict[str, Any]:
+    """What `noise_figures` gave when the run was evaluated last."""
+    content = json.loads(run.summary.read_text(encoding="utf-8"))
+    return {key: content[key] for key in ("accuracy_noisy",) if key in content}
