@@ -18,7 +18,7 @@ LAYERS = (
     ("ageing",),
     ("cores",),
     ("linalg",),
-    ("placement",),
+    ("placement", "oscillator_placement"),
     ("chip",),
     ("oscillator_chip",),
     ("library", "oscillator_presets"),
@@ -42,7 +42,10 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
-PHYSICS = ("devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "chip", "oscillator_chip")
+PHYSICS = (
+    "devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "oscillator_placement", "chip",
+    "oscillator_chip",
+)  # fmt: skip
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 
 

@@ -107,7 +107,7 @@ def test_a_chip_seed_draws_devices_and_frequencies() -> None:
 def test_frequencies_are_off_by_their_spread_and_by_the_temperature() -> None:
     n = 1500
     core = PhaseCore(torch.eye(n), b=torch.tensor([1.0, 0.0]).repeat(n))
-    chip = OscillatorChip(core, circuit(), kind(frequency_sd=0.01), temperature_K=310.0)
+    chip = OscillatorChip(core, circuit(), kind(frequency_sd=0.01)).age(0.0, 310.0)
     # A relative shift is 1 / lock_ratio of it in rad per tau; -0.1 %/K for 10 K is -1 %.
     assert float(chip.core.detuning.mean()) == pytest.approx(-0.1, abs=0.01)
     assert float(chip.core.detuning.std()) == pytest.approx(0.1, rel=0.06)
@@ -116,7 +116,7 @@ def test_frequencies_are_off_by_their_spread_and_by_the_temperature() -> None:
 def test_heat_beyond_the_locking_range_unlocks_the_chip() -> None:
     core = PhaseCore(0.01 * torch.eye(2, dtype=D), b=torch.tensor([1.0, 0.0], dtype=D).repeat(2))
     for warm_K, locks in ((90.0, True), (110.0, False)):  # detuning -0.1 % per K / 0.1: 1 rad per tau at 100 K
-        out = settle(OscillatorChip(core, circuit(), kind(), temperature_K=300.0 + warm_K), nothing())
+        out = settle(OscillatorChip(core, circuit(), kind()).age(0.0, 300.0 + warm_K), nothing())
         assert bool(out.is_settled) is locks
 
 

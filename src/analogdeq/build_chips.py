@@ -23,12 +23,21 @@ def build_oscillators(scenario: Scenario) -> OscillatorKind:
     """The scenario's kind of oscillator: its preset, with what the scenario says itself."""
     o = scenario.oscillator
     kind = oscillator_kind(o.preset)
+    said = {
+        "per_decade": o.drift_per_decade,
+        "sd_per_decade": o.drift_sd_per_decade,
+        "from_s": o.drift_from_s,
+        "activation_eV": o.drift_activation_eV,
+    }
+    chosen = [name for name in ("frequency_Hz", "lock_ratio") if getattr(o, name) is not None]
     return replace(
         kind,
+        assumed=(*kind.assumed, *(name for name in chosen if name not in kind.assumed)),
         frequency_Hz=kind.frequency_Hz if o.frequency_Hz is None else o.frequency_Hz,
         lock_ratio=kind.lock_ratio if o.lock_ratio is None else o.lock_ratio,
         frequency_sd=o.frequency_sd,
         linewidth_Hz=o.linewidth_Hz,
+        drift=replace(kind.drift, **{name: value for name, value in said.items() if value is not None}),
     )
 
 
@@ -36,6 +45,18 @@ def build_device(scenario: Scenario) -> DevicePreset:
     """The scenario's device preset, with as many levels as it asks for."""
     preset = library.device_preset(scenario.device.preset)
     return preset if scenario.device.levels is None else replace(preset, levels=scenario.device.levels)
+
+
+def check_couplings(scenario: Scenario) -> None:
+    """Find out before training whether the scenario's oscillators can be coupled by its device.
+
+    Raises:
+        InputError: if its current bends with voltage.
+    """
+    if scenario.oscillator.core != "none" and build_device(scenario).conduction is not None:
+        raise InputError(
+            f"oscillators are coupled by resistors; the current of {scenario.device.preset!r} bends with voltage"
+        )
 
 
 def build_care(scenario: Scenario) -> Care:
@@ -55,17 +76,16 @@ def place_on_chip(scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit
     """A chip of the scenario's device, and of its oscillators where the core is one of those.
 
     Raises:
-        InputError: if the core is not of the scenario's kind, or an oscillator's devices are to age.
+        InputError: if the core is not of the scenario's kind.
     """
     if isinstance(core, OscillatorCore) == (scenario.oscillator.core == "none"):
         raise InputError(
             f"a {type(core).__name__} does not fit the scenario's oscillator.core = {scenario.oscillator.core!r}"
         )
-    device, age = build_device(scenario), scenario.ageing
+    device, age, care = build_device(scenario), scenario.ageing, build_care(scenario)
+    chip: AnyChip
     if isinstance(core, SaturatingNetwork):
-        chip = Chip(core, circuit, device, seed=seed, care=build_care(scenario))
-        return chip.age(age.age_s, age.temperature_K)
-    if age != type(age)():
-        raise InputError(f"scenario {scenario.name!r}: [ageing] acts on crossbars of RC cores, not on oscillators yet")
-    kind, temperature_K = build_oscillators(scenario), scenario.oscillator.temperature_K
-    return OscillatorChip(core, circuit, kind, device, seed=seed, temperature_K=temperature_K)
+        chip = Chip(core, circuit, device, seed=seed, care=care)
+    else:
+        chip = OscillatorChip(core, circuit, build_oscillators(scenario), device, seed=seed, care=care)
+    return chip.age(age.age_s, age.temperature_K)

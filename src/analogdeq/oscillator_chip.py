@@ -7,18 +7,23 @@ from typing import final
 import torch
 from torch import Tensor
 
+from analogdeq.ageing.life import Care, Life
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
-from analogdeq.circuits.mapping import ConductancePairs, map_weights
+from analogdeq.circuits.mapping import ConductancePairs
 from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.circuits.oscillator_ledger import OscillatorLedger
+from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.cores.around import AroundCore
 from analogdeq.cores.core import Drive, Linearisation
 from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.cores.oscillators.phase import PhaseCore
 from analogdeq.cores.oscillators.stuart_landau import StuartLandauCore
+from analogdeq.devices.clock import ROOM_K
 from analogdeq.devices.preset import IDEAL, DevicePreset
+from analogdeq.devices.streams import Streams
 from analogdeq.errors import InputError
+from analogdeq.oscillator_placement import check_placeable, oscillator_targets, realised_oscillators
 
 MEAN_SINE = 2 / math.pi
 """The mean of |sin|: what a class-B driver of a sinusoidal line draws, over V_DD times the peak current."""
@@ -34,8 +39,15 @@ class OscillatorChip(AroundCore[OscillatorCore]):
     (amplitude-modulated carriers: in quadrature to the reference, and in phase where U has such rows). The standing
     injection b comes from trimmed drivers of its own, one per oscillator, and is exact. The current into an oscillator
     shifts its phase at a rate of one radian per `tau_s` for a weight of 1, whatever conductance that is: a current
-    buffer with the gain that takes is part of the design. Frequencies are off by a draw per oscillator and by a common
-    shift with temperature.
+    buffer with the gain that takes is part of the design.
+
+    A chip has one clock, that of `Chip`: it is programmed at 0 s and read then, unless `is_programmed` is false; `age`
+    lets the clock run, and every settle sees the chip as it is then. Couplings age as their devices do. Frequencies
+    are off from the reference's, which stays, by
+
+        df_i / f = frequency_sd N_i + temperature_per_K (T - 300 K) + (d + s N'_i) log10(1 + t_eq / t_0)
+
+    with the last term from `OscillatorKind.drift`. Programming anew restores the couplings and not the frequencies.
 
     Power, all from the supply:
 
@@ -51,11 +63,13 @@ class OscillatorChip(AroundCore[OscillatorCore]):
             and its amplifiers have no counterpart here.
         kind: the oscillators.
         device: what couplings are stored in.
-        seed: the chip seed.
-        temperature_K: [K].
+        seed: the chip seed. The same seed gives the same chip, bit for bit, at every age.
+        care: how its couplings are written and looked after.
+        is_programmed: whether to programme it at 0 s.
 
     Raises:
-        InputError: for a complex or sparse coupling, or weights that are all zero or not finite.
+        InputError: for a complex or sparse coupling, weights that are all zero or not finite, devices that are no
+            resistors, or care for amplifiers, of which there are none.
         RangeError: if the circuit asks for conductances outside what the device preset covers.
     """
 
@@ -70,28 +84,105 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         device: DevicePreset = IDEAL,
         *,
         seed: int = 0,
-        temperature_K: float = 300.0,
+        care: Care | None = None,
+        is_programmed: bool = True,
     ) -> None:
-        _check_placeable(core)
-        self.circuit, self.kind, self.device_preset, self.seed = circuit, kind, device, seed
-        self.temperature_K = temperature_K
-        generator = torch.Generator().manual_seed(seed)
-        self.target: ConductancePairs = map_weights(_side_by_side(core), circuit)
-        self.pairs = self.target.programmed(device, circuit.g_max_S, generator)
-        spread = torch.randn(core.n_oscillators, dtype=torch.float64, generator=generator)
-        relative = kind.frequency_sd * spread + kind.warm_shift(temperature_K)
-        self._core = _realised(core, self.pairs, relative / kind.lock_ratio, kind.tau_s)
-        self.work_buffers: int = self.core.work_buffers
-        n, inputs = core.n_oscillators, core.U.shape[0] // core.n_oscillators
-        columns = self.pairs.column_sum_S().to(core.detuning).split((n, inputs * core.n_inputs))
-        self._g_coupling, self._g_input = columns[0], columns[1].view(inputs, core.n_inputs).sum(0)
-        self._g_reference = float(core.b.detach().abs().sum()) / self.pairs.feedback_ohm
+        check_placeable(core)
+        self.circuit, self.kind, self.device_preset, self.seed, self.care = circuit, kind, device, seed, care or Care()
+        if device.conduction is not None:
+            raise InputError(f"oscillators are coupled by resistors; the current of {device.name!r} bends with voltage")
+        if self.care.amplifiers is not None:
+            raise InputError("an oscillator chip has no amplifiers whose ageing is known; leave care.amplifiers out")
+        self._ideal = core
+        self.target: ConductancePairs = oscillator_targets(core, circuit, device)
+        self.life = Life(self.target, circuit, device, seed, self.care)
+        streams, n = Streams(seed), core.n_oscillators
+        self._mismatch, self._drift_draw = (
+            torch.randn(n, dtype=torch.float64, generator=streams.named(name)) for name in ("frequency", "drift")
+        )
+        self._core: OscillatorCore | None = None
+        self.work_buffers: int = core.work_buffers
         self._watts_per_S = circuit.supply_V * MEAN_SINE * circuit.unit_voltage_V
+        self._g_reference = float(core.b.detach().abs().sum()) / self.target.feedback_ohm
+        if is_programmed:
+            self.program()
+
+    def program(self, at_s: float = 0.0) -> "OscillatorChip":
+        """Write the couplings into the devices when the chip's clock shows `at_s` [s]; once more if they were before.
+
+        Raises:
+            InputError: if the clock would run backwards.
+            RangeError: if the preset does not cover what the circuit asks for.
+        """
+        self.life.program(at_s)
+        return self._realise(self.life.pairs)
+
+    def age(self, until_s: float, temperature_K: float = ROOM_K, *, read_s: float = 0.0) -> "OscillatorChip":
+        """Let the clock run until it shows `until_s` [s], at `temperature_K`; maintenance happens on the way.
+
+        Args:
+            until_s: [s]. On the chip's clock.
+            temperature_K: [K]. Meanwhile, and of every settle after that.
+            read_s: [s]. For how much of the time the lines are at their read voltage, for devices that mind.
+
+        Raises:
+            InputError: if the chip is not programmed, or the clock would run backwards.
+            RangeError: outside the preset's range of time or temperature, unless `care` allows that.
+        """
+        self.life.grow_old(until_s, temperature_K, read_s)
+        return self._realise(self.life.pairs)
+
+    def begin_inference(self, noise_seed: int) -> "OscillatorChip":
+        """Draw the slow read noise of the couplings of one inference; it stays until the next, `age` or `program`."""
+        return self._realise(self.life.memory.read(self.life.pairs, self.life.age, Streams(noise_seed)))
+
+    def relative_shift(self) -> Tensor:
+        """(oscillator,) float64 [1]. How far each free frequency is off now, relative: as made, heat, drift."""
+        kind, drift = self.kind, self.kind.drift
+        drifted = (drift.per_decade + drift.sd_per_decade * self._drift_draw) * drift.decades(self.life.in_service)
+        return kind.frequency_sd * self._mismatch + kind.warm_shift(self.temperature_K) + drifted
+
+    def _realise(self, pairs: DevicePairs) -> "OscillatorChip":
+        """Take on what the devices conduct and where the frequencies are."""
+        ideal, kind = self._ideal, self.kind
+        self._core = realised_oscillators(ideal, pairs, self.relative_shift() / kind.lock_ratio, kind.tau_s)
+        self._pairs = pairs
+        n, inputs = ideal.n_oscillators, ideal.U.shape[0] // ideal.n_oscillators
+        columns = pairs.column_sum_S().to(ideal.detuning).split((n, inputs * ideal.n_inputs))
+        self._g_coupling, self._g_input = columns[0], columns[1].view(inputs, ideal.n_inputs).sum(0)
+        return self
 
     @property
     def core(self) -> OscillatorCore:
-        """The realised network."""
+        """The realised network, now.
+
+        Raises:
+            InputError: if the chip has not been programmed.
+        """
+        if self._core is None:
+            _ = self.life.memory  # says what to do
+            raise InputError("this chip has not been programmed; call chip.program() first")
         return self._core
+
+    @property
+    def pairs(self) -> DevicePairs:
+        """What its devices conduct now."""
+        return self.life.pairs if self._core is None else self._pairs
+
+    @property
+    def now_s(self) -> float:
+        """[s]. What its clock shows."""
+        return self.life.now_s
+
+    @property
+    def temperature_K(self) -> float:
+        """[K]. Now."""
+        return self.life.age.temperature_K
+
+    @property
+    def maintenance_J(self) -> float:
+        """[J]. Spent on refreshes and compensation so far."""
+        return sum(done.energy_J for done in self.life.maintenance)
 
     @property
     def turn(self) -> float | None:
@@ -177,35 +268,3 @@ class OscillatorChip(AroundCore[OscillatorCore]):
 
 
 AnyChip = Chip | OscillatorChip
-
-
-def _check_placeable(core: OscillatorCore) -> None:
-    if core.edges is not None or core.W.is_complex():
-        raise InputError("a chip couples its oscillators by a dense crossbar of real weights; W is sparse or complex")
-    if not core.is_finite():
-        raise InputError("the core's weights hold NaN or infinity; training diverged, or the checkpoint is damaged")
-    if isinstance(core, StuartLandauCore) and not bool((core.mu > 0).all()):
-        raise InputError("a chip's oscillators run by themselves: mu must be positive for each of them")
-
-
-def _side_by_side(core: OscillatorCore) -> Tensor:
-    """(oscillator, column) float64: W and U, whose in-phase columns come first where it has any."""
-    W, U = (t.detach().double().cpu() for t in (core.W, core.U))
-    inputs = U if U.shape[0] == core.n_oscillators else torch.cat((U[::2], U[1::2]), 1)
-    return torch.cat((W, inputs), 1)
-
-
-def _realised(core: OscillatorCore, pairs: ConductancePairs, shift: Tensor, tau_s: float) -> OscillatorCore:
-    """The network that the devices are, with detunings shifted (oscillator,) [rad per tau]."""
-    n, m = core.n_oscillators, core.n_inputs
-    W, U = pairs.weights().to(core.W).split((n, (core.U.shape[0] // n) * m), 1)
-    if core.U.shape[0] == 2 * n:
-        U = torch.stack((U[:, :m], U[:, m:]), 1).flatten(0, 1)
-    detuning = core.detuning.detach() + shift.to(core.detuning)
-    tuning = core.tuning.detach()
-    W, U, b = W.contiguous(), U.contiguous(), core.b.detach().clone()
-    if isinstance(core, StuartLandauCore):
-        return StuartLandauCore(
-            W, U, b, mu=core.mu, shear=core.shear, detuning=detuning, tuning=tuning, shil=core.shil, tau_s=tau_s
-        )
-    return PhaseCore(W, U, b, detuning=detuning, tuning=tuning, shil=core.shil, tau_s=tau_s)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, final
 
-from analogdeq.circuits.oscillator import OscillatorKind
+from analogdeq.circuits.frequency_drift import FrequencyDrift
+from analogdeq.circuits.oscillator import QUANTITIES, OscillatorKind
 from analogdeq.errors import DataError, RangeError
 from analogdeq.resources import resource_path
 
-_NUMBERS = ("frequency_Hz", "power_W", "lock_ratio", "frequency_sd", "linewidth_Hz", "temperature_per_K")
-_NEEDED = {"title", "source", "frequency_Hz", "power_W", "lock_ratio", "cycles", "energy_per_solution_J"}
-_KNOWN = {*_NEEDED, *_NUMBERS, "not_modelled"}
+_NEEDED = {"title", "source", "frequency_Hz", "power_W", "lock_ratio", "assumed", "cycles", "energy_per_solution_J"}
+_KNOWN = {*_NEEDED, *QUANTITIES, "drift", "not_modelled"}
 
 
 @final
@@ -47,9 +47,11 @@ def oscillator_kind(name: str) -> OscillatorKind:
             title=str(table["title"]),
             source=str(table["source"]),
             not_modelled=str(table.get("not_modelled", "")),
-            **{key: float(table[key]) for key in _NUMBERS if key in table},
+            drift=FrequencyDrift(**{key: float(value) for key, value in table.get("drift", {}).items()}),
+            assumed=tuple(str(name) for name in table["assumed"]),
+            **{key: float(table[key]) for key in QUANTITIES if key in table},
         )
-    except (TypeError, ValueError, RangeError) as error:
+    except (AttributeError, TypeError, ValueError, RangeError) as error:
         raise DataError(f"oscillator preset {name!r}: {error}") from None
 
 

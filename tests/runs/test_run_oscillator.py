@@ -8,9 +8,11 @@ import torch
 from small_runs import SILENT, SMALL
 
 from analogdeq.build import build_data, build_fit_options, build_model
-from analogdeq.errors import InputError
+from analogdeq.cli.result import show
+from analogdeq.errors import InputError, ScenarioError
 from analogdeq.runs import workflow
 from analogdeq.runs.directory import RunDirectory
+from analogdeq.runs.noise import stored_noise
 from analogdeq.runs.placed import place
 from analogdeq.scenario import load_scenario
 from analogdeq.trace import open_trace
@@ -63,6 +65,20 @@ def test_the_report_says_cycles_and_what_was_assumed(run_folder: Path) -> None:
     for words in ("settling cycles, median", "Ring oscillators, 65 nm", "Moy et al.", "lock ratio", "linewidth"):
         assert words in page
     assert "transimpedance" not in page
+
+
+def test_devices_that_are_no_resistors_are_refused_before_any_training() -> None:
+    window = ["circuit.g_min_S=50 uS", "circuit.g_max_S=225 uS"]
+    bent = load_scenario("digits-oscillator", ["device.preset=reram-milo", *window])
+    with pytest.raises(ScenarioError, match=r"\[oscillator\] oscillators are coupled by resistors"):
+        workflow.check_buildable(bent)
+
+
+def test_the_console_shows_what_phase_noise_costs(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = json.loads((run_folder / "summary.json").read_text())
+    assert stored_noise(RunDirectory(run_folder))["accuracy_noisy"] == summary["accuracy_noisy"]
+    show(summary, {}, as_json=False)
+    assert "lines 100 kHz wide" in capsys.readouterr().out
 
 
 def test_a_netlist_of_oscillators_is_refused(run_folder: Path) -> None:

@@ -1,10 +1,15 @@
 """One kind of oscillator: its frequency, power and how readily it locks."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import final
 
+from analogdeq.circuits.frequency_drift import FrequencyDrift
+from analogdeq.devices.clock import ROOM_K
 from analogdeq.errors import RangeError
+
+QUANTITIES = ("frequency_Hz", "power_W", "lock_ratio", "frequency_sd", "linewidth_Hz", "temperature_per_K")
+"""The numbers that say what an oscillator is."""
 
 
 @final
@@ -22,6 +27,8 @@ class OscillatorKind:
         frequency_sd: [1]. Relative spread of the frequencies on one chip.
         linewidth_Hz: [Hz]. Full width at half maximum of the free oscillator's line: D / pi with D in rad^2/s.
         temperature_per_K: [1/K]. Relative shift of the frequency.
+        drift: how the frequencies move over the years; not at all unless something is said.
+        assumed: which of the numbers are a designer's choice or an estimate, by name; the others are of the source.
         source: where the numbers come from.
         not_modelled: what the source reports and this leaves out.
     """
@@ -34,6 +41,8 @@ class OscillatorKind:
     frequency_sd: float = 0.0
     linewidth_Hz: float = 0.0
     temperature_per_K: float = 0.0
+    drift: FrequencyDrift = field(default_factory=FrequencyDrift)
+    assumed: tuple[str, ...] = ()
     source: str
     not_modelled: str = ""
 
@@ -53,6 +62,8 @@ class OscillatorKind:
         for name in ("power_W", "frequency_sd", "linewidth_Hz"):
             if getattr(self, name) < 0:
                 raise RangeError(f"oscillator {name} = {getattr(self, name):g} must not be negative")
+        if unknown := sorted(set(self.assumed) - set(QUANTITIES)):
+            raise RangeError(f"oscillator assumed: there is no {unknown[0]!r}; known: {', '.join(QUANTITIES)}")
         if self.lock_ratio > 0.5:
             raise RangeError(
                 f"oscillator lock_ratio = {self.lock_ratio:g} exceeds 0.5: averaging over a cycle means nothing for an "
@@ -73,6 +84,6 @@ class OscillatorKind:
         """[rad per tau]. 2 pi f_0 times a relative shift of the frequency, in units of the time constant."""
         return relative / self.lock_ratio
 
-    def warm_shift(self, temperature_K: float, reference_K: float = 300.0) -> float:
+    def warm_shift(self, temperature_K: float, reference_K: float = ROOM_K) -> float:
         """[1]. Relative shift of every frequency; at 300 K there is none."""
         return self.temperature_per_K * (temperature_K - reference_K)

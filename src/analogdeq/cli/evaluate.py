@@ -38,6 +38,7 @@ def evaluate(
     """See `HELP`."""
     from analogdeq.runs import workflow
     from analogdeq.runs.directory import RunDirectory
+    from analogdeq.runs.noise import stored_noise
 
     with RunDirectory.open(run) as directory:
         scenario = workflow.scenario_of_trained(directory, set_, seed)
@@ -45,7 +46,7 @@ def evaluate(
             evaluation = workflow.evaluate_run(directory, scenario, progress)
             workflow.record_run(directory, scenario, sys.argv, progress)
         files = {name: path for name, path in directory.files().items() if name != "report"}
-    code = show(workflow.summary_of(scenario, evaluation), files, as_json=json)
+    code = show(workflow.summary_of(scenario, evaluation) | stored_noise(directory), files, as_json=json)
     if not json:
         typer.echo(f"For figures and report.html of this evaluation: analogdeq report {shlex.quote(str(run))}")
     raise typer.Exit(code)

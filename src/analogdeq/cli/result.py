@@ -4,6 +4,7 @@ from typing import Any
 
 from analogdeq.cli.console import print_files, print_json, print_table
 from analogdeq.cli.exits import DONE, NOT_SETTLED
+from analogdeq.units import format_quantity
 
 
 def show(summary: dict[str, Any], files: dict[str, str], *, as_json: bool) -> int:
@@ -26,8 +27,12 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
                 "accuracy, on the chip",
                 f"{100 * summary['accuracy_chip']:.2f} %  (chip seed {summary['seeds']['chip']})",
             ),
-            ("", ""),
         ]
+        for noisy in summary.get("accuracy_noisy", []):
+            label = f"  lines {format_quantity(noisy['linewidth_Hz'], 'Hz')} wide"
+            off = f"phases off by {noisy['phase_rms_rad']:.2g} rad rms"
+            rows.append((label, f"{100 * noisy['accuracy']:.2f} %  ({off})"))
+        rows.append(("", ""))
     times = summary["t_settle_s"]
     rows.append(
         ("settling time p50 / p95 / max", " / ".join(_time_ns(times[key]) for key in ("p50", "p95", "max")) + " ns")

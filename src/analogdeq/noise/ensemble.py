@@ -7,12 +7,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from analogdeq.cores.core import Core
+from analogdeq.cores.core import Core, turn_of
 from analogdeq.devices.streams import Streams
 from analogdeq.errors import InputError
 from analogdeq.noise.coloured import Coloured
 from analogdeq.noise.intensity import NodeNoise
-from analogdeq.noise.motion import SCHEMES, Motion
+from analogdeq.noise.motion import SCHEMES, Motion, noisy_network
 from analogdeq.solve.settle import settle
 
 _RESOLVED = 6.0
@@ -71,13 +71,13 @@ class NoiseOptions:
 @final
 @dataclass(frozen=True, kw_only=True)
 class NoisySettled:
-    """An ensemble of noisy settles.
+    """An ensemble of noisy settles. States that are angles are given on the turn that is centred on the rest.
 
     Attributes:
         rest: (node,) [1]. Equilibrium without noise.
         times_tau: (time,) [tau].
-        mean: (time, node) [1]. Over the paths.
-        std: (time, node) [1]. Over the paths.
+        mean: (time, node) [1]. Over the paths; of angles the direction of the mean of e^{i phi}.
+        std: (time, node) [1]. Over the paths; of angles from deviations within half a turn of that mean.
         stationary_std: (node,) [1]. Of the linearised dynamics with white noise, from Lyapunov's equation.
         end: (path, node) [1]. The last states.
         readout: (path, node) [1]. Average over the window, on top of which a converter samples.
@@ -107,20 +107,21 @@ def settle_with_noise(
     coloured: tuple[Coloured, ...] = (),
     z0: Tensor | None = None,
 ) -> NoisySettled:
-    """Integrate an ensemble of noisy settles of one input, from discharged nodes.
+    """Integrate an ensemble of noisy settles of one input, from where the core is at power-on.
 
     dz = (F(z + ..; p + n) - z) ds + sqrt(q) dW,   s = t / tau
 
     Args:
-        core: a core or a chip with equal time constants.
+        core: a core or a chip with equal time constants, of RC nodes or of oscillators with a reference.
         u: (input,) [1]. One input.
         white: white noise of every node, or its intensity q (node,) where phi is not to shape it.
         options: how.
-        coloured: noise with a memory, added to every node's pre-activation; times in units of tau.
+        coloured: noise with a memory, added to every node's pre-activation, or to dz/ds of oscillators, where it is
+            noise of their frequencies; times in units of tau.
         z0: (node,) [1]. Where every path starts.
 
     Raises:
-        InputError: for unusable shapes, or dynamics without a stable rest.
+        InputError: for unusable shapes, dynamics without a stable rest, or oscillators without a reference.
         SettleError: if there is no rest without noise, or an implicit step does not converge.
     """
     options = options or NoiseOptions()
@@ -128,17 +129,19 @@ def settle_with_noise(
         raise InputError(f"u must be one input, a tensor of shape ({core.n_inputs},)")
     if core.rate is not None:
         raise InputError("noise is known for cores with equal time constants only")
+    noisy_network(core)
     row = u.unsqueeze(0)
     rest = rest_of(core, row)
     motion = Motion(core, row, white, rest)
     h = options.until_tau / options.steps
     scheme = motion.scheme(options.scheme, h)
     stationary_std = motion.stationary_std()
-    start = torch.zeros_like(rest) if z0 is None else z0.reshape(1, -1)
+    start = core.initial_state(core.drive(row)) if z0 is None else z0.reshape(1, -1)
     generator = Streams(options.seed).named("settle")
     z = start.expand(options.paths, -1).contiguous()
     states = [source.start((options.paths, core.n_nodes), generator, z.dtype) for source in coloured]
-    times, means, stds = [0.0], [z.mean(0)], [torch.zeros_like(z[0])]
+    turn = turn_of(core)
+    times, means, stds = [0.0], [_near(start, rest, turn)[0]], [torch.zeros_like(z[0])]
     window = min(options.steps, round(options.window_tau / h))
     readout = torch.zeros_like(z)
     for k in range(1, options.steps + 1):
@@ -153,9 +156,11 @@ def settle_with_noise(
             readout += 0.5 * (previous + z) / window
         if k % options.keep_every == 0 or k == options.steps:
             times.append(k * h)
-            means.append(z.mean(0))
-            stds.append(z.std(0))
+            mean, std = _mean_and_std(z, rest, turn)
+            means.append(mean)
+            stds.append(std)
     mean, std = torch.stack(means), torch.stack(stds)
+    end, readout = (_near(states, rest, turn) for states in (z, readout if window else z))
     band = options.band * core.full_scale
     error = float(std[-1].max()) / math.sqrt(options.paths)
     is_resolved = band >= _RESOLVED * error
@@ -166,8 +171,8 @@ def settle_with_noise(
         mean=mean,
         std=std,
         stationary_std=stationary_std,
-        end=z,
-        readout=readout if window else z,
+        end=end,
+        readout=readout,
         t_settle_s=_last_exit_s(times_tau, mean, band, core.tau_s) if is_resolved else math.nan,
         is_resolved=is_resolved,
     )
@@ -190,6 +195,22 @@ def rest_of(core: Core, u: Tensor) -> Tensor:
 def _sum_of(sources: tuple[Coloured, ...], states: list[Tensor]) -> Tensor:
     """(path, node) of all coloured noise."""
     return torch.stack([source.value(state) for source, state in zip(sources, states, strict=True)]).sum(0)
+
+
+def _near(z: Tensor, rest: Tensor, turn: float | None) -> Tensor:
+    """The states, those that are angles on the turn centred on the rest."""
+    return z if turn is None else z - turn * torch.round((z - rest) / turn)
+
+
+def _mean_and_std(z: Tensor, rest: Tensor, turn: float | None) -> tuple[Tensor, Tensor]:
+    """(node,) each, over the paths (path, node)."""
+    if turn is None:
+        return z.mean(0), z.std(0)
+    angle = (z - rest) * (2 * math.pi / turn)
+    mean = rest[0] + torch.atan2(angle.sin().mean(0), angle.cos().mean(0)) * (turn / (2 * math.pi))
+    offset = z - mean
+    spread = (offset - turn * torch.round(offset / turn)).square().sum(0) / (len(z) - 1)
+    return mean, spread.sqrt()
 
 
 def _last_exit_s(times_tau: Tensor, mean: Tensor, band: float, tau_s: float) -> float:

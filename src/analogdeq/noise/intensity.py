@@ -11,6 +11,8 @@ from analogdeq.chip import Chip
 from analogdeq.cores.core import Drive
 from analogdeq.devices.read_noise import FlickerReadNoise
 from analogdeq.errors import InputError
+from analogdeq.noise.oscillators import diffusion_per_tau
+from analogdeq.oscillator_chip import AnyChip, OscillatorChip
 from analogdeq.units import BOLTZMANN_J_PER_K
 
 
@@ -34,8 +36,8 @@ class NodeNoise:
         return slope.square() * self.before + self.after
 
 
-def white_noise(chip: Chip, *, amplifiers: bool = True, gamma: float = 1.0) -> NodeNoise:
-    """Thermal noise of every resistor and amplifier of a chip, at its temperature.
+def white_noise(chip: AnyChip, *, amplifiers: bool = True, gamma: float = 1.0) -> NodeNoise:
+    """Thermal noise of every resistor and amplifier of a chip, at its temperature; phase noise of its oscillators.
 
     With the voltage across a node v = V_u z and intensities Q in V^2/s (level 0):
 
@@ -45,6 +47,9 @@ def white_noise(chip: Chip, *, amplifiers: bool = True, gamma: float = 1.0) -> N
 
     and q = Q tau / V_u^2 in dimensionless time. kT/C follows; it is not put in. An amplifier's noise is taken as white
     up to the node's own bandwidth: its pole is `speed_ratio` times higher, which level 0 neglects.
+
+    Of an oscillator chip it is q = 2 D with D = pi linewidth tau for phases, and mu times that for each quadrature of
+    an amplitude; the linewidth is that of its kind at any temperature, and the arguments below mean nothing to it.
 
     Args:
         chip: whose.
@@ -56,6 +61,9 @@ def white_noise(chip: Chip, *, amplifiers: bool = True, gamma: float = 1.0) -> N
 
     Source: Nyquist, Phys. Rev. 32:110 (1928), for every resistor; level-0 intensity as in docs/noise.md.
     """
+    if isinstance(chip, OscillatorChip):
+        diffusing = 2 * diffusion_per_tau(chip, chip.kind.linewidth_Hz)
+        return NodeNoise(torch.zeros_like(diffusing), diffusing, {"oscillators": diffusing})
     if chip.rate is not None:
         raise InputError("this chip's nodes have unequal time constants, which the noise terms do not cover")
     if not (0 <= gamma < math.inf):

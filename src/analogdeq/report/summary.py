@@ -85,7 +85,13 @@ def result_rows(data: ReportData) -> list[Row]:
         rows.append(Row("accuracy, chip", _percent(data.accuracy_chip), "the simulated chip's own state at readout"))
     for linewidth_Hz, share in data.accuracy_noisy.items():
         line = format_quantity(linewidth_Hz, "Hz")
-        rows.append(Row(f"accuracy, chip, {line} wide lines", _percent(share), "read once while the phases diffuse"))
+        rows.append(
+            Row(
+                f"accuracy, chip, {line} wide lines",
+                _percent(share),
+                "noise from the start; read once, when the slowest has settled",
+            )
+        )
     rows += _spread(data.t_settle_s, "settling time", "s", "last time outside the band around the equilibrium")
     rows += _spread(data.energy_total_J, "energy per inference", "J", "drawn from the supply from power-on to readout")
     unsettled = np.count_nonzero(data.verdict_code != Verdict.SETTLED) / data.verdict_code.size

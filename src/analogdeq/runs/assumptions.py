@@ -66,10 +66,10 @@ def _device(chip: AnyChip) -> list[tuple[str, str, str, str]]:
         ("left out of the device", d.not_modelled or "-", "reported by the source, not modelled here", d.source),
         ("thermal noise, wires", "none", "settling is noiseless and wires are ideal here", "-"),
     ]
-    return rows + _age(chip) if isinstance(chip, Chip) else rows
+    return rows + _age(chip)
 
 
-def _age(chip: Chip) -> list[tuple[str, str, str, str]]:
+def _age(chip: AnyChip) -> list[tuple[str, str, str, str]]:
     allowed = ", ".join(sorted(chip.care.allow)) or "nothing"
     return [
         ("age", format_quantity(chip.now_s, "s"), "since programming; 0 is the first read", "scenario"),

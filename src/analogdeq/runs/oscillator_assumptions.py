@@ -15,16 +15,23 @@ def _oscillators(chip: OscillatorChip) -> list[tuple[str, str, str, str]]:
     kind, c = chip.kind, chip.circuit
     window = f"{format_quantity(c.g_min_S, 'S')} to {format_quantity(c.g_max_S, 'S')}"
     per_unit = format_quantity(1 / chip.pairs.feedback_ohm, "S")
-    shift = f"{1e6 * kind.warm_shift(chip.temperature_K):.3g} ppm at {chip.temperature_K:g} K"
+    drift, off = kind.drift, 1e6 * chip.relative_shift()
+    law = f"{1e6 * drift.per_decade:.3g} ± {1e6 * drift.sd_per_decade:.3g} ppm per decade"
+    shift = f"mean {float(off.mean()):.3g} ppm, sd {float(off.std(correction=0)):.3g} ppm"
     buffer = f"{per_unit} stands for a weight of 1; a buffer of whatever gain makes that the lock ratio"
     return [
         ("oscillators", kind.title, "averaged over the carrier: one phase (and amplitude) each", kind.source),
-        ("frequency", format_quantity(kind.frequency_Hz, "Hz"), "free running; the reference has it too", "preset"),
+        (
+            "frequency",
+            format_quantity(kind.frequency_Hz, "Hz"),
+            "free running; the reference has it too",
+            _mark(chip, "frequency_Hz"),
+        ),
         (
             "lock ratio",
             f"{kind.lock_ratio:g}",
             "half the locking range of a unit injection over the frequency",
-            "preset",
+            _mark(chip, "lock_ratio"),
         ),
         (
             "time constant",
@@ -41,8 +48,25 @@ def _oscillators(chip: OscillatorChip) -> list[tuple[str, str, str, str]]:
             "relative, one draw per oscillator from the chip seed",
             "scenario",
         ),
-        ("temperature", shift, "every frequency shifts, the reference does not", kind.source),
-        ("linewidth", format_quantity(kind.linewidth_Hz, "Hz"), "phase noise; not in the settle itself", "scenario"),
+        (
+            "frequency, by temperature",
+            f"{1e6 * kind.temperature_per_K:.3g} ppm/K",
+            "from 300 K; the reference stays",
+            _mark(chip, "temperature_per_K"),
+        ),
+        (
+            "frequency, by age",
+            law,
+            f"log10(1 + t/t_0) decades, t_0 = {format_quantity(drift.from_s, 's')}; the reference stays",
+            "scenario or preset; 0 where no source gives one",
+        ),
+        ("frequencies now", shift, "of this chip at its age and temperature: as made, heat, drift", "derived"),
+        (
+            "linewidth",
+            format_quantity(kind.linewidth_Hz, "Hz"),
+            "phase noise; acts in the noisy settles, not in the others",
+            "scenario",
+        ),
         ("start", "in phase", "oscillators run freely and are released together with the reference", EQUATIONS),
         ("left out of the oscillators", kind.not_modelled or "-", "not modelled here", kind.source),
     ]
@@ -54,7 +78,12 @@ def _power(chip: OscillatorChip) -> list[tuple[str, str, str, str]]:
     dac = f"{c.dac.bits} bit, {format_quantity(c.dac.energy_J, 'J')}"
     readout = "an ideal settle detector per sample; the clocked figure holds every sample for the slowest"
     return [
-        ("power per oscillator", format_quantity(chip.kind.power_W, "W"), "from the supply", chip.kind.source),
+        (
+            "power per oscillator",
+            format_quantity(chip.kind.power_W, "W"),
+            "from the supply",
+            _mark(chip, "power_W"),
+        ),
         ("line drivers", "±" + format_quantity(c.supply_V, "V"), "class B: V_DD (2/pi) peak current", "scenario"),
         ("line voltage", format_quantity(c.unit_voltage_V, "V"), "peak, at amplitude 1", "scenario"),
         ("DAC", dac, "per input conversion", c.dac.source),
@@ -63,3 +92,8 @@ def _power(chip: OscillatorChip) -> list[tuple[str, str, str, str]]:
         ("readout instant", "t_settle", readout, EQUATIONS),
         ("not counted", "-", "start-up, reference, buffers, clocks, memory for u, programming, digital parts", "-"),
     ]
+
+
+def _mark(chip: OscillatorChip, quantity: str) -> str:
+    """Whether a number is the source's, or somebody's choice: of the preset, which says so, or of the scenario."""
+    return "assumed" if quantity in chip.kind.assumed else chip.kind.source

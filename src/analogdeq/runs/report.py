@@ -92,7 +92,7 @@ def _is_of(trace: TraceFile, scenario: Scenario) -> bool:
         recorded = _scenario_in(trace.scenario_toml)
     except ScenarioError:
         return False
-    same = ("seeds", "task", "model", "circuit", "device", "oscillator", "settle", "train")
+    same = ("seeds", "task", "model", "circuit", "device", "ageing", "oscillator", "settle", "train")
     return all(getattr(recorded, name) == getattr(scenario, name) for name in same)
 
 

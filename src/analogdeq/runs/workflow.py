@@ -18,6 +18,7 @@ from analogdeq.build import (
     image_shape,
     only_core,
 )
+from analogdeq.build_chips import check_couplings
 from analogdeq.errors import DataError, InputError, RangeError, ScenarioError
 from analogdeq.library import device_preset
 from analogdeq.models.cost import Cost, cost_of
@@ -62,6 +63,7 @@ def check_buildable(scenario: Scenario) -> None:
         ("device", lambda: device_preset(scenario.device.preset)),
         ("circuit", lambda: build_circuit(scenario)),
         ("oscillator", lambda: build_oscillators(scenario)),
+        ("oscillator", lambda: check_couplings(scenario)),
     ):
         try:
             build()

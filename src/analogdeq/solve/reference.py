@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.optimize import brentq
 
-from analogdeq.cores.core import Core, Drive
+from analogdeq.cores.core import Core, Drive, turn_of
 from analogdeq.solve.attraction import look_ahead
 from analogdeq.solve.certificate import WELL_INSIDE
 from analogdeq.solve.options import SettleOptions
@@ -72,7 +72,7 @@ def judge(path: Path, core: Core, drive: Drive, options: SettleOptions) -> Judge
             found = _settled(path, rest.z[0].double().cpu().numpy(), band, options.dwell_tau)
             if found is not None and _stays(core, drive, rest.z, tensor - rest.z, band):
                 return found
-    period = period_of(path)
+    period = period_of(path, turn_of(core))
     if period is not None:
         return _unsettled(path, Verdict.OSCILLATING, period)
     if path.time[-1] >= options.max_time_tau * (1 - 1e-12):
@@ -80,11 +80,17 @@ def judge(path: Path, core: Core, drive: Drive, options: SettleOptions) -> Judge
     return None
 
 
-def period_of(path: Path) -> float | None:
-    """The period of a closed cycle: the two latest returns to the final state, equally far apart and equally close."""
+def period_of(path: Path, turn: float | None = None) -> float | None:
+    """The period of a closed cycle: the two latest returns to the final state, equally far apart and equally close.
+
+    States that are angles return to e^{i phi}: distances are to the nearest repetition after `turn`.
+    """
     if path.time[-1] < CHUNK_TAU:
         return None
-    squared = ((path.z - path.z[-1]) ** 2).sum(1)
+    offset = path.z - path.z[-1]
+    if turn is not None:
+        offset = offset - turn * np.round(offset / turn)
+    squared = (offset**2).sum(1)
     inner = squared[1:-1]
     minima = 1 + np.flatnonzero((inner < squared[:-2]) & (inner <= squared[2:]))
     minima = minima[squared[minima] < 0.01 * squared.max()]
