@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,9 @@ def test_every_network_meets_every_chip_at_every_age_and_nothing_is_trained_twic
     assert len(written) == 3
     assert rows() == first
     assert {path: path.stat().st_mtime_ns for path in written} == written
-    assert [ChipRow(**{k: type(getattr(first[0], k))(v) for k, v in row.items()}) for row in csv.DictReader(io.StringIO(hardware_csv(first)))] == first  # fmt: skip
+    kinds = {name: type(value) for name, value in asdict(first[0]).items()}
+    read = list(csv.DictReader(io.StringIO(hardware_csv(first))))
+    assert [ChipRow(**{name: kinds[name](value) for name, value in row.items()}) for row in read] == first
 
 
 def test_losses_are_counted_from_the_naive_network_on_its_ideal_core_seed_by_seed() -> None:

@@ -43,7 +43,10 @@ CHOICES = (
     ("train.gradient_solver=cg",),
     ("model.weights=spectral",),
     ("model.weights=monotone", "model.spectral_bound=none"),
-    ("device.preset=reram-milo", "circuit.g_min_S=60 uS", "circuit.g_max_S=110 uS", *(f"train.hardware.{k}=none" for k in ("youngest_s", "oldest_s"))),
+    (
+        "device.preset=reram-milo", "circuit.g_min_S=60 uS", "circuit.g_max_S=110 uS", "train.hardware.youngest_s=none",
+        "train.hardware.oldest_s=none",
+    ),
     ("device.levels=17",),
 )  # fmt: skip
 SMALL = (
@@ -136,7 +139,13 @@ def test_chips_that_are_no_contraction_are_counted(tmp_path: Path, amplification
     fab = replace(FAB, amplification=amplification, youngest_s=None, oldest_s=None)
     training, norms = trainer(epochs=1, hardware=fab), []
     step = training._optimizer.step
-    training._optimizer.step = lambda: (norms.append(np.linalg.norm(training.model.reached[0].core.W.detach(), 2)), step())[1]  # type: ignore[method-assign]  # fmt: skip
+
+    def noting() -> None:
+        W = training.model.reached[0].core.W.detach()
+        norms.append(np.linalg.norm(W, 2))
+        step()
+
+    training._optimizer.step = noting  # type: ignore[method-assign]
     (row,) = fit(training, tmp_path)
     # Without errors only the first of five chips: it holds the initial W, which no bound has scaled back yet.
     assert row["uncertified_draws_fraction"] == expected == np.mean(np.array(norms) >= 1)
