@@ -14,7 +14,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["models.md", "training.md"])
+@pytest.mark.parametrize("name", ["models.md", "training.md", "hardware-aware.md"])
 def test_the_python_of_a_page_runs_and_its_promises_hold(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ LAYERS = (
     ("studies",),
     ("report",),
     ("build_gradient", "build_chips"),
+    ("build_hardware",),
     ("build",),
     ("runs",),
     ("cli",),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analogdeq.cores.oscillators.phase import PhaseCore
     from analogdeq.cores.oscillators.stuart_landau import StuartLandauCore
     from analogdeq.cores.rc import RCCore
+    from analogdeq.devices.amplified import amplified
     from analogdeq.devices.preset import DevicePreset
     from analogdeq.devices.pulses import WriteVerify
     from analogdeq.errors import AnalogdeqError
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from analogdeq.gradient.rotating_wave import rotating_wave
     from analogdeq.gradient.settling import Settling, differentiable_settle
     from analogdeq.gradient.shine import ByBroyden, ShineGradient
+    from analogdeq.gradient.straight_through import straight_through
     from analogdeq.gradient.trajectory import AdjointOptions, TransientGradient, trajectory
     from analogdeq.gradient.truncated import PhantomGradient, jacobian_free
     from analogdeq.gradient.unrolled import UnrolledGradient
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from analogdeq.stability.parametrise import certificates, parametrise
     from analogdeq.studies.population import make_population, yield_curve
     from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
+    from analogdeq.train.fresh_chips import FreshChips
 
 _HOME = {
     "AdjointOptions": "gradient.trajectory",
@@ -87,6 +90,7 @@ _HOME = {
     "CrossbarCircuit": "circuits.components",
     "DevicePreset": "devices.preset",
     "EquilibriumPropagation": "gradient.propagation",
+    "FreshChips": "train.fresh_chips",
     "GlobalCompensation": "ageing.maintenance",
     "HybridDEQ": "models.hybrid",
     "ImplicitGradient": "gradient.implicit",
@@ -124,6 +128,7 @@ _HOME = {
     "Verdict": "solve.verdict",
     "WarmStart": "gradient.warm_start",
     "WriteVerify": "devices.pulses",
+    "amplified": "devices.amplified",
     "build_chip": "build",
     "build_circuit": "build",
     "build_data": "build",
@@ -147,6 +152,7 @@ _HOME = {
     "ring_core": "cores.oscillators.from_circuit",
     "rotating_wave": "gradient.rotating_wave",
     "settle": "solve.settle",
+    "straight_through": "gradient.straight_through",
     "tank_core": "cores.oscillators.from_circuit",
     "through_chip": "gradient.machine",
     "trajectory": "gradient.trajectory",
@@ -174,6 +180,7 @@ __all__ = [
     "CrossbarCircuit",
     "DevicePreset",
     "EquilibriumPropagation",
+    "FreshChips",
     "GlobalCompensation",
     "HybridDEQ",
     "ImplicitGradient",
@@ -211,6 +218,7 @@ __all__ = [
     "Verdict",
     "WarmStart",
     "WriteVerify",
+    "amplified",
     "build_chip",
     "build_circuit",
     "build_data",
@@ -235,6 +243,7 @@ __all__ = [
     "rotating_wave",
     "settle",
     "settle_with_noise",
+    "straight_through",
     "tank_core",
     "through_chip",
     "trajectory",

@@ -9,6 +9,7 @@ from torch import nn
 from analogdeq import library
 from analogdeq.build_chips import build_oscillators, place_on_chip
 from analogdeq.build_gradient import gradient_of
+from analogdeq.build_hardware import hardware_of, needs_symmetry
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
@@ -177,7 +178,7 @@ def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | C
         )  # fmt: skip
         if scenario.task.name != "digits":
             model.encoder = nn.Sequential(nn.Flatten(), model.encoder)
-    if scenario.gradient.method == "equilibrium-propagation" or scenario.train.gradient_solver == "cg":
+    if needs_symmetry(scenario):
         keep_symmetric_(model.cores)
     elif m.weights != "free":
         for core in filter(_is_network, model.cores):
@@ -239,6 +240,8 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
             abscissa_above=t.penalty.abscissa_above,
             probability=t.penalty.probability,
         ),
+        clip_rms=t.hardware.clip_rms,
+        hardware=hardware_of(scenario, build_circuit(scenario)),
         seed=scenario.seeds.train,
     )
 

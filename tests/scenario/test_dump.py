@@ -53,6 +53,12 @@ def obeying_the_rules(data: dict[str, Any]) -> Scenario:
         data["model"]["spectral_bound"] = data["model"]["spectral_bound"] or 0.9
     if data["model"]["core"] == "conv":
         data["model"]["spectral_bound"] = None if data["model"]["weights"] == "free" else 0.9
+    hardware = data["train"]["hardware"]
+    youngest_s, oldest_s = hardware["youngest_s"], hardware["oldest_s"]
+    if youngest_s is None or oldest_s is None:
+        hardware["youngest_s"] = hardware["oldest_s"] = None
+    else:
+        hardware["youngest_s"], hardware["oldest_s"] = sorted([youngest_s, oldest_s])
     data["device"]["preset"] = "pcm-generic"  # a path would be made absolute when it is read
     return Scenario.model_validate(data)
 

@@ -12,6 +12,7 @@ import typer
 from analogdeq.cli import (
     bench,
     bench_gradients,
+    bench_hardware,
     bench_oscillators,
     compare,
     devices,
@@ -50,7 +51,7 @@ for module in (run, simulate, train, evaluate, compare, report, spice_check):
 app.add_typer(devices.app, name="devices")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(export.app, name="export")
-for more in (bench_gradients, bench_oscillators):
+for more in (bench_gradients, bench_hardware, bench_oscillators):
     bench.app.add_typer(more.app)
 app.add_typer(bench.app, name="bench")
 

@@ -94,7 +94,7 @@ class DeviceArray:
         self._check(age)
         preset, t_s = self._preset, self._clock_s(age)
         G_S = self._landed_S(t_s)
-        if preset.drift is not None:
+        if preset.drift is not None and t_s > preset.drift.t0_s:  # the factor is 1 before
             x = self._target_S / preset.reference_S(self._around.g_max_S)
             G_S = G_S * preset.drift.factor(x, t_s, self._frozen("drift"))
         if preset.relaxation is not None:

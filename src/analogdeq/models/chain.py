@@ -10,7 +10,7 @@ from analogdeq.cores.analog import AnalogCore
 from analogdeq.gradient.forward import Forward
 from analogdeq.gradient.log import SolveLog
 from analogdeq.gradient.method import Gradient
-from analogdeq.models.network import reach
+from analogdeq.models.network import Realise, reach
 from analogdeq.stability.reached import Reached
 
 
@@ -42,12 +42,18 @@ class ChainDEQ(nn.Module):
         self._forward, self._gradient = forward, gradient
         self._logs = [SolveLog()]
         self.reached: list[Reached] = []
+        self.realise: Realise | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, ...) -> (batch, class); `log` and `reached` afterwards tell of the solves."""
         self._logs, reached = [SolveLog() for _ in self.chain], []
-        for encoder, core, log in zip(self.encoders, self.cores, self._logs, strict=True):
-            reached.append(reach(core, encoder(x), forward=self._forward, gradient=self._gradient, log=log))
+        for index, (encoder, core, log) in enumerate(zip(self.encoders, self.cores, self._logs, strict=True)):
+            reached.append(
+                reach(
+                    core, encoder(x), forward=self._forward, gradient=self._gradient, log=log,
+                    realise=self.realise, index=index,
+                )
+            )  # fmt: skip
             x = reached[-1].z
         self.reached = reached
         logits: Tensor = self.readout(x)

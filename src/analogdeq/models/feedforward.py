@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.gradient.log import SolveLog
+from analogdeq.models.network import Realise
 from analogdeq.stability.reached import Reached
 
 
@@ -22,6 +23,7 @@ class Feedforward(nn.Module):
         super().__init__()
         self.layers = layers
         self.reached: list[Reached] = []
+        self.realise: Realise | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, ...) -> (batch, class)."""

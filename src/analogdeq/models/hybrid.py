@@ -12,7 +12,7 @@ from analogdeq.errors import InputError
 from analogdeq.gradient.forward import Forward
 from analogdeq.gradient.log import SolveLog
 from analogdeq.gradient.method import Gradient
-from analogdeq.models.network import reach
+from analogdeq.models.network import Realise, reach
 from analogdeq.stability.reached import Reached
 
 
@@ -42,11 +42,15 @@ class HybridDEQ(nn.Module):
         self._forward, self._gradient = forward, gradient
         self.log = SolveLog()
         self.reached: list[Reached] = []
+        self.realise: Realise | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, ...) -> (batch, class); `log` and `reached` afterwards tell of the solves."""
         self.log = SolveLog()
-        reached = reach(self.core, self.encoder(x), forward=self._forward, gradient=self._gradient, log=self.log)
+        reached = reach(
+            self.core, self.encoder(x), forward=self._forward, gradient=self._gradient, log=self.log,
+            realise=self.realise,
+        )  # fmt: skip
         self.reached = [reached]
         logits: Tensor = self.readout(reached.z)
         return logits

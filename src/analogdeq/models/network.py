@@ -14,8 +14,19 @@ from analogdeq.gradient.method import Gradient
 from analogdeq.stability.reached import Reached
 
 
+class Realise(Protocol):
+    """What becomes of a core in hardware, differentiable in the core's parameters."""
+
+    def __call__(self, core: AnalogCore, index: int) -> AnalogCore:
+        """The network that core number `index` of a model is there."""
+        ...
+
+
 class Model(Protocol):
     """A network that classifies, whatever is inside; every one is an `nn.Module` besides."""
+
+    realise: Realise | None
+    """Where its cores settle: None for the ideal ones; training sets it to a chip for the time of a minibatch."""
 
     reached: list[Reached]
     """The equilibria of the last forward pass, one per core; empty where there are none."""
@@ -48,7 +59,16 @@ class Model(Protocol):
         ...
 
 
-def reach(core: AnalogCore, u: Tensor, *, forward: Forward | None, gradient: Gradient | None, log: SolveLog) -> Reached:
+def reach(
+    core: AnalogCore,
+    u: Tensor,
+    *,
+    forward: Forward | None,
+    gradient: Gradient | None,
+    log: SolveLog,
+    realise: Realise | None = None,
+    index: int = 0,
+) -> Reached:
     """The differentiable equilibrium of a core, in the core's own precision whatever autocast says.
 
     Args:
@@ -57,10 +77,15 @@ def reach(core: AnalogCore, u: Tensor, *, forward: Forward | None, gradient: Gra
         forward: how equilibria are found.
         gradient: how they are differentiated.
         log: filled with residuals and counts.
+        realise: what becomes of the core before it settles; None for nothing.
+        index: which core of the model it is.
     """
     with torch.autocast(u.device.type, enabled=False), parametrize.cached():
         # Computed here, with their graph, and not first inside a solve, which has none.
         parameters = core.trainable()
+        if realise is not None:
+            core = realise(core, index)
+            parameters = core.trainable()
         u = u.to(core.dtype)
         z = equilibrium(core, u, forward=forward, gradient=gradient, log=log)
     return Reached(core=core, u=u, z=z, parameters=parameters)

@@ -76,6 +76,10 @@ def check_buildable(scenario: Scenario) -> None:
             device_preset(scenario.device.preset).check_targets(window, scenario.device.allow.split())
         except RangeError as error:
             problems.append(f"scenario {scenario.name!r}: [circuit] {error}")
+        try:
+            build_fit_options(scenario)
+        except (DataError, InputError) as error:
+            problems.append(f"scenario {scenario.name!r}: [train.hardware] {error}")
     if problems:
         raise ScenarioError(problems)
 

@@ -4,6 +4,7 @@ from typing import Literal, final
 
 from pydantic import Field
 
+from analogdeq.scenario.hardware import Hardware
 from analogdeq.scenario.quantity import Ratio
 from analogdeq.scenario.section import Count, Section
 
@@ -95,3 +96,4 @@ class Train(Section):
     """Iterations after which the linear solve counts as failed, which is an error and not a wrong gradient."""
 
     penalty: Penalty = Penalty()
+    hardware: Hardware = Hardware()

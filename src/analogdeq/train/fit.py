@@ -17,12 +17,17 @@ from analogdeq.tasks.dataset import Dataset, pixels
 from analogdeq.train.accuracy import accuracy
 from analogdeq.train.board import board, show_row
 from analogdeq.train.checkpoint import load_checkpoint, save_checkpoint
+from analogdeq.train.clip import clip_outliers_
 from analogdeq.train.early_warning import spectral_abscissa
+from analogdeq.train.fresh_chips import Draw
 from analogdeq.train.metrics import Row, append_metrics, cut_metrics
 from analogdeq.train.options import FitOptions
+from analogdeq.train.realised import DrawTotals, settled_on
 from analogdeq.train.totals import Totals
 from analogdeq.train.workers import ALONE, Workers
 
+UNSEEN = -1
+"""The number of the chip that tests an epoch; steps count from 0."""
 SPECTRUM_SAMPLES = 4
 """Test images whose spectrum is looked at after each epoch."""
 
@@ -39,9 +44,14 @@ class Trainer:
         data: what it learns.
         options: how.
         workers: the processes that train together.
+
+    Raises:
+        InputError: for hardware-aware training of a network without cores.
     """
 
     def __init__(self, model: Any, data: Dataset, options: FitOptions, workers: Workers = ALONE) -> None:
+        if options.hardware is not None and not model.cores:
+            raise InputError("hardware-aware training needs a core that a chip could hold; this network has none")
         self.model, self._data, self._options, self._workers = model, data, options, workers
         analog_decay = options.weight_decay_analog
         groups = [
@@ -96,9 +106,10 @@ class Trainer:
         self.model.train()
         generator = torch.Generator().manual_seed(self._options.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self._data.train_y), generator=generator)
-        totals = Totals()
-        for rows in order.split(self._options.batch_size):
-            self._step(rows, generator, totals)
+        totals, draws = Totals(), DrawTotals()
+        for step, rows in enumerate(order.split(self._options.batch_size)):
+            with settled_on(self.model, self._chip(step)):
+                self._step(rows, generator, totals, draws)
         self.epoch += 1
         means = totals.over_all(self._workers)
         rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -106,15 +117,32 @@ class Trainer:
             "epoch": self.epoch,
             "loss": means.pop("loss"),
             "train_accuracy": means.pop("train_accuracy"),
-            "test_accuracy": accuracy(self.model, self._data.test_x, self._data.test_y, self._workers),
+            "test_accuracy": self._test_accuracy(),
+            **self._on_a_new_chip(),
             "lr_digital": rates[0],
             "lr_analog": rates[-1],
             **means,
+            **draws.row(),
             **self._early_warning(),
             "seconds": round(time.perf_counter() - start, 3),
         }
 
-    def _step(self, rows: Tensor, generator: Generator, totals: Totals) -> None:
+    def _chip(self, step: int) -> Draw | None:
+        """Of (seed, epoch, step) alone, so that a resumed training meets the same chips."""
+        hardware = self._options.hardware
+        return None if hardware is None else hardware.draw(self.epoch, step)
+
+    def _on_a_new_chip(self) -> Row:
+        """Accuracy on one more chip that no minibatch has seen; nothing where training knows no chips."""
+        if self._options.hardware is None:
+            return {}
+        with settled_on(self.model, self._chip(UNSEEN)):
+            return {"test_accuracy_on_a_draw": self._test_accuracy()}
+
+    def _test_accuracy(self) -> float:
+        return accuracy(self.model, self._data.test_x, self._data.test_y, self._workers)
+
+    def _step(self, rows: Tensor, generator: Generator, totals: Totals, draws: DrawTotals) -> None:
         """One update from the images `rows`, of which this process takes its share."""
         n, o = len(rows), self._options
         places = self._workers.share(torch.arange(n))
@@ -132,12 +160,16 @@ class Trainer:
         if o.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), o.grad_clip)
         self._optimizer.step()
+        if o.clip_rms is not None:
+            clip_outliers_(self.model.cores, o.clip_rms)
         if o.spectral_bound is not None:
             for core in self.model.cores:
                 bound_spectrum_(core.W, o.spectral_bound)
         mine = len(y) if self._workers.weight(n) else 0
         correct = int((logits.argmax(1) == y).sum()) if mine else 0
         totals.add(mine, value, 0.0 if penalty is None else float(penalty.detach()), correct, self.model.log)
+        if o.hardware is not None:
+            draws.add(self.model.reached)
 
     def _batch(self, rows: Tensor, places: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Images and classes of this process's places in the batch; chance is drawn for the whole batch."""

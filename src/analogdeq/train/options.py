@@ -5,6 +5,7 @@ from typing import final
 
 from analogdeq.stability.penalties import Penalty
 from analogdeq.tasks.augment import Augmentation
+from analogdeq.train.fresh_chips import FreshChips
 
 
 @final
@@ -23,11 +24,13 @@ class FitOptions:
         warmup_epochs: epochs over which the learning rates rise first.
         grad_clip: largest Euclidean norm of the whole gradient; None for no limit.
         spectral_bound: W is scaled back to this 2-norm after each step; None for no limit.
+        clip_rms: W, U and b are clipped to this multiple of their root mean square after each step; None for no limit.
         input_noise: standard deviation of Gaussian noise added to training images, whose pixels span 0 to 1.
         augmentation: of training images; None for none.
         penalty: terms added to the loss.
         mixed_precision: encoder and readout in bfloat16; the equilibrium stays in the core's precision.
-        seed: of the order of the images and of all noise.
+        hardware: the chips that minibatches settle on; None for ideal cores.
+        seed: of the order of the images and of all noise but the chips', which have their own.
     """
 
     epochs: int
@@ -40,8 +43,10 @@ class FitOptions:
     warmup_epochs: int = 0
     grad_clip: float | None = 1.0
     spectral_bound: float | None = None
+    clip_rms: float | None = None
     input_noise: float = 0.0
     augmentation: Augmentation | None = None
     penalty: Penalty = field(default_factory=Penalty)
     mixed_precision: bool = False
+    hardware: FreshChips | None = None
     seed: int = 0
