@@ -71,5 +71,5 @@ def test_a_factor_that_is_none_is_refused(factor: float) -> None:
 
 
 def test_an_error_that_is_simulated_pulse_by_pulse_has_no_factor() -> None:
-    with pytest.raises(RangeError, match="vary device.write_tolerance"):
+    with pytest.raises(RangeError, match=r"vary device\.write_tolerance"):
         amplified(device_preset("ecram-li"), programming=2.0)

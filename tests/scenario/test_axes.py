@@ -33,7 +33,7 @@ def test_axes_know_their_unit() -> None:
 
 def test_every_mistake_is_reported_at_once() -> None:
     with pytest.raises(ScenarioError) as caught:
-        read_axes(["model.nodes", "circuit.adc.bits=4,,6", "device.levels=2,2", "train.epochs=1,2", "train.epochs=3,4"])
+        read_axes(["model.nodes", "circuit.adc.bits=4,,6", "device.levels=2,2", "seeds.chip=1,2", "seeds.chip=3,4"])
     lines = caught.value.problems
     assert len(lines) == 4
     for words, line in zip(
