@@ -100,7 +100,6 @@ def _draw_line(axes: Axes, line: Line, place: dict[float | str, float], k: int) 
     x = np.array([place[value if value in place else str(value)] for value in line.x])
     middle, low, high = (np.asarray(y, dtype=float) for y in (line.middle, line.low, line.high))
     hollow = np.array(line.is_open or [False] * len(x), dtype=bool)
-    # Beside each other, as far as a marker is wide, so that one interval does not hide the other.
     axes.errorbar(
         x, middle, yerr=[np.nan_to_num(middle - low).clip(0), np.nan_to_num(high - middle).clip(0)],
         color=colour, linewidth=1.4, elinewidth=1.4, capsize=2.5, label=line.name or None, zorder=2,
