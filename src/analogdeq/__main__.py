@@ -1,6 +1,6 @@
 """`python -m analogdeq` is `analogdeq`; torchrun starts it this way."""
 
-from analogdeq.cli.app import main
+from analogdeq.cli.start import main
 
 if __name__ == "__main__":
     main()

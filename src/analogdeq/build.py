@@ -15,6 +15,7 @@ from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
+from analogdeq.devices.preset import DevicePreset
 from analogdeq.errors import InputError
 from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
 from analogdeq.gradient.method import Gradient
@@ -246,19 +247,23 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
     )
 
 
-def build_chip(scenario: Scenario, core: AnalogCore | None = None, *, seed: int | None = None) -> AnyChip:
+def build_chip(
+    scenario: Scenario, core: AnalogCore | None = None, *, seed: int | None = None, device: DevicePreset | None = None
+) -> AnyChip:
     """A chip of the scenario's circuit and device, and of its oscillators where the core is one of those.
 
     Args:
         scenario: what to build.
         core: the trained core to place on it; an untrained one if None.
         seed: the chip seed; the scenario's if None.
+        device: in the place of the scenario's.
 
     Raises:
         InputError: if the core is not of the scenario's kind.
     """
     core = core or only_core(scenario, build_model(scenario))
-    return place_on_chip(scenario, core, build_circuit(scenario), scenario.seeds.chip if seed is None else seed)
+    chip_seed = scenario.seeds.chip if seed is None else seed
+    return place_on_chip(scenario, core, build_circuit(scenario), chip_seed, device)
 
 
 def only_core(scenario: Scenario, model: Any) -> AnalogCore:

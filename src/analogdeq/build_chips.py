@@ -72,8 +72,10 @@ def build_care(scenario: Scenario) -> Care:
     )
 
 
-def place_on_chip(scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit, seed: int) -> AnyChip:
-    """A chip of the scenario's device, and of its oscillators where the core is one of those.
+def place_on_chip(
+    scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit, seed: int, device: DevicePreset | None = None
+) -> AnyChip:
+    """A chip of the scenario's device or of another, and of its oscillators where the core is one of those.
 
     Raises:
         InputError: if the core is not of the scenario's kind.
@@ -82,7 +84,7 @@ def place_on_chip(scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit
         raise InputError(
             f"a {type(core).__name__} does not fit the scenario's oscillator.core = {scenario.oscillator.core!r}"
         )
-    device, age, care = build_device(scenario), scenario.ageing, build_care(scenario)
+    device, age, care = device or build_device(scenario), scenario.ageing, build_care(scenario)
     chip: AnyChip
     if isinstance(core, SaturatingNetwork):
         chip = Chip(core, circuit, device, seed=seed, care=care)

@@ -10,7 +10,7 @@ import pytest
 
 # A process started in the background may be deaf to ctrl-C, and hands that on; this one listens.
 _LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-_MAIN = "from analogdeq.cli.app import main; main()"
+_MAIN = "from analogdeq.cli.start import main; main()"
 PROGRAM = [sys.executable, "-W", "error::ResourceWarning", "-c", f"{_LISTEN}; {_MAIN}"]
 SMALL = (
     "--set", "model.nodes=8", "--set", "model.inputs=8", "--set", "train.epochs=2", "--set", "train.batch_size=256",

@@ -88,3 +88,12 @@ def test_a_measurement_is_read_by_the_names_of_its_columns(tmp_path: Path) -> No
     data = read_measurement(path)
     assert data.t_s.tolist()[:2] == [1.0, 2.0]
     assert math.isclose(data.read_S[0], 1.5e-6)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_drift_that_comes_out_as_no_number_is_refused_and_not_zero() -> None:
+    data = measured((20.0, 2e3))
+    later = data.t_s > 20.0
+    data.read_S[later] = np.where(np.arange(later.sum()) % 2, 1e200, 1e-200)  # the square of their spread overflows
+    with pytest.raises(DataError, match="too large or too small to fit a drift"):
+        fit_preset(data)

@@ -61,18 +61,31 @@ def test_runs_that_begin_in_the_same_second_get_directories_of_their_own(
 
 def test_a_directory_that_holds_a_run_is_refused_and_let_go(run: Path) -> None:
     before = (run / "scenario.toml").read_bytes()
-    with pytest.raises(RunError, match=r"already holds a run; choose another directory, or add --resume"):
+    with pytest.raises(RunError, match=r"already holds a run of another scenario; choose another directory"):
         RunDirectory.create(small_scenario("seeds.chip=9"), run)
+    with pytest.raises(RunError, match=r"already holds a run of this scenario; add --resume to go on with it"):
+        RunDirectory.create(small_scenario(), run)
     assert (run / "scenario.toml").read_bytes() == before
     with RunDirectory.open(run):
         pass
 
 
-def test_an_empty_directory_or_one_with_other_files_may_become_a_run(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+def test_an_empty_directory_may_become_a_run_and_so_may_one_whose_run_was_killed_at_its_start(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("")
+    (tmp_path / "scenario.toml.part").write_text("name =")
     with RunDirectory.create(small_scenario(), tmp_path) as run:
         assert run.path == tmp_path
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+        assert run.scenario() == small_scenario()
+
+
+def test_a_directory_with_files_of_other_people_is_refused_by_their_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"holds 'notes\.txt', which is of no run; choose a directory that is empty"):
+        RunDirectory.create(small_scenario(), tmp_path)
+    (tmp_path / "a.csv").write_text("1")
+    with pytest.raises(RunError, match=r"holds 'a\.csv' and 1 more"):
+        RunDirectory.create(small_scenario(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "notes.txt"]
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:

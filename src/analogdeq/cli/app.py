@@ -14,15 +14,19 @@ from analogdeq.cli import (
     bench_gradients,
     bench_hardware,
     bench_oscillators,
+    chip_yield,
     compare,
     devices,
     evaluate,
     export,
+    noise_margin,
     report,
+    robustness,
     run,
     scenario,
     simulate,
     spice_check,
+    sweep,
     train,
 )
 from analogdeq.cli.exits import FAILED, INTERRUPTED, code_of
@@ -46,7 +50,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (run, simulate, train, evaluate, compare, report, spice_check):
+for module in (
+    run, simulate, train, evaluate, compare, sweep, robustness, noise_margin, chip_yield, report, spice_check
+):  # fmt: skip
     module.register(app)
 app.add_typer(devices.app, name="devices")
 app.add_typer(scenario.app, name="scenario")

@@ -39,14 +39,18 @@ def evaluate(
     from analogdeq.runs import workflow
     from analogdeq.runs.directory import RunDirectory
     from analogdeq.runs.noise import stored_noise
+    from analogdeq.runs.trained import training_note
 
     with RunDirectory.open(run) as directory:
         scenario = workflow.scenario_of_trained(directory, set_, seed)
         with ConsoleProgress(quiet=json) as progress:
             evaluation = workflow.evaluate_run(directory, scenario, progress)
             workflow.record_run(directory, scenario, sys.argv, progress)
+        note = training_note(directory)
         files = {name: path for name, path in directory.files().items() if name != "report"}
     code = show(workflow.summary_of(scenario, evaluation) | stored_noise(directory), files, as_json=json)
+    if note:
+        typer.echo(f"note: {note}", err=True)
     if not json:
         typer.echo(f"For figures and report.html of this evaluation: analogdeq report {shlex.quote(str(run))}")
     raise typer.Exit(code)

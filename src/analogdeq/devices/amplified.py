@@ -1,4 +1,4 @@
-"""A preset whose devices err more than the measured ones, by one factor: for training and for margins."""
+"""A preset that errs more, or less, than was measured: for studies of how much error a network bears, and for training."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,52 +14,54 @@ from analogdeq.errors import RangeError
 
 @final
 @dataclass(frozen=True)
-class AmplifiedRead:
-    """Another read noise, `factor` times as large.
+class AmplifiedReadNoise:
+    """Read noise `factor` times as large at every conductance and time.
 
     Attributes:
-        noise: the measured one.
-        factor: [1].
+        noise: as measured.
+        factor: [1]. Of the standard deviation.
     """
 
     noise: ReadNoise
     factor: float
 
     def sigma_S(self, G_S: Tensor, target_S: Tensor, t_s: float) -> Tensor:
-        """[S]. `factor` times the measured standard deviation."""
+        """[S]. Standard deviation of a read at time t."""
         return self.factor * self.noise.sigma_S(G_S, target_S, t_s)
 
 
-def amplified(preset: DevicePreset, factor: float) -> DevicePreset:
-    """The same devices with `factor` times the standard deviation of programming and of reading.
+def amplified(preset: DevicePreset, *, programming: float = 1.0, read: float = 1.0) -> DevicePreset:
+    """The preset with its programming error and its read noise multiplied; drift, faults and all else as they were.
 
-    What is scaled: `sigma_S`, `deviation`, `mismatch_alpha` and `read_noise`. What is not, because it is no error of
-    one write or one read: drift, relaxation, retention, faults, levels. Clipping at zero conductance comes after.
+    The draws stay: a device that landed one standard deviation above its target does so still.
 
     Args:
-        preset: the measured statistics.
-        factor: [1]. 1 gives the preset itself; 0 devices without these errors.
+        preset: as measured.
+        programming: [1]. Factor of the standard deviation of the programmed conductance; 0 programmes exactly.
+        read: [1]. Factor of the standard deviation of a read.
 
     Raises:
-        RangeError: for a factor that is negative or not finite, or devices programmed by pulses, whose error is the
-            outcome of a simulation.
+        RangeError: for a negative or infinite factor, or a programming error that is simulated pulse by pulse.
     """
-    if not 0 <= factor < math.inf:
-        raise RangeError(f"amplification = {factor} of device {preset.name!r} must be finite and not negative")
-    if factor == 1:
+    for name, factor in (("programming", programming), ("read", read)):
+        if not (0 <= factor < math.inf):
+            raise RangeError(f"the {name} noise cannot be multiplied by {factor}; want a finite factor, not negative")
+    noise = preset.read_noise
+    if noise is not None and read != 1:
+        preset = replace(preset, read_noise=AmplifiedReadNoise(noise, read))
+    if programming == 1:
         return preset
     if preset.pulses is not None:
         raise RangeError(
-            f"device {preset.name!r} is programmed by pulses, so its error has no size to amplify by {factor:g}; widen "
-            "the band of write-verify instead (device.write_tolerance), or take amplification 1"
+            f"device {preset.name!r} is programmed by simulated pulses; its error has no factor, vary "
+            "device.write_tolerance instead"
         )
-    deviation, read = preset.deviation, preset.read_noise
+    deviation = preset.deviation
     if deviation is not None:
-        deviation = replace(deviation, sigmas_S=tuple(Scaled(curve, 1.0, factor) for curve in deviation.sigmas_S))
+        deviation = replace(deviation, sigmas_S=tuple(Scaled(curve, 1.0, programming) for curve in deviation.sigmas_S))
     return replace(
         preset,
-        sigma_S=tuple(factor * c for c in preset.sigma_S),
-        mismatch_alpha=factor * preset.mismatch_alpha,
+        sigma_S=tuple(programming * c for c in preset.sigma_S),
+        mismatch_alpha=programming * preset.mismatch_alpha,
         deviation=deviation,
-        read_noise=None if read is None else AmplifiedRead(read, factor),
     )

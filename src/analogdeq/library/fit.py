@@ -218,7 +218,10 @@ def _fit_drift(measured: Measured, times: Array) -> tuple[float, float]:
             weights.append(min(len(first), len(later)) * L**2)
     if not weights or times[0] <= 0:
         raise DataError("no group of devices was read twice often enough to fit a drift; times must be above 0")
-    return float(np.average(means, weights=weights)), math.sqrt(max(0.0, np.average(variances, weights=weights)))
+    mean, variance = (float(np.average(found, weights=weights)) for found in (means, variances))
+    if not (math.isfinite(mean) and math.isfinite(variance)):  # max(0, NaN) is 0, which would look like a good fit
+        raise DataError("the reads are too large or too small to fit a drift to; are they in siemens?")
+    return mean, math.sqrt(max(0.0, variance))
 
 
 def _residuals(measured: Measured, t: float, fit: Fitted) -> list[Residual]:

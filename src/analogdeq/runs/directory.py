@@ -1,14 +1,17 @@
 """The directory one command writes."""
 
-import fcntl
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Self, final
+from typing import Self, final
 
-from analogdeq.errors import InputError, RunError
+from analogdeq.errors import InputError, RunError, ScenarioError
+from analogdeq.runs.lock import FolderLock
 from analogdeq.scenario import Scenario, dump_scenario, load_scenario
+
+_OWN_BEFORE_BEGINNING = (".lock", "scenario.toml.part")
+"""What a command that was killed at its start leaves."""
 
 
 @final
@@ -29,7 +32,7 @@ class RunDirectory:
         self.trace = path / "trace.h5"
         self.report = path / "report.html"
         self.figures = path / "figures"
-        self._lock: IO[str] | None = None
+        self._lock: FolderLock | None = None
 
     @classmethod
     def create(cls, scenario: Scenario, path: Path | None = None) -> "RunDirectory":
@@ -40,7 +43,7 @@ class RunDirectory:
             path: where; a new name with the time under the scenario's output directory if None.
 
         Raises:
-            RunError: if the directory already holds a run, or cannot be written.
+            RunError: if the directory already holds a run or other files, or cannot be written.
         """
         try:
             folder = _new_folder(scenario) if path is None else path
@@ -48,6 +51,7 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"{path or scenario.output.directory}: the run directory cannot be made: {error}") from None
         run = cls(folder)
+        run._refuse_other_files(scenario)  # before the lock, which is a file too
         run.lock()
         try:
             run._begin(scenario)
@@ -98,29 +102,39 @@ class RunDirectory:
         Raises:
             RunError: if another process holds it, or nothing can be written there.
         """
-        try:
-            file = open(self.path / ".lock", "w", encoding="utf-8")  # noqa: SIM115 - held for the life of the run
-        except OSError as error:
-            raise RunError(f"{self.path}: the run directory cannot be written: {error}") from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            raise RunError(f"{self.path}: another command is writing to this run; wait, or use another") from None
-        self._lock = file
+        self._lock = FolderLock(self.path, "run")
 
     def release(self) -> None:
         """Let the directory go."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
+
+    def _refuse_other_files(self, scenario: Scenario) -> None:
+        """A run among other people's files would mix with them, and overwrite those of its own names."""
+        if self.scenario_file.exists():
+            return  # a run: `_begin` says whose
+        found = sorted(path.name for path in self.path.iterdir() if path.name not in _OWN_BEFORE_BEGINNING)
+        if found:
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            raise RunError(
+                f"{self.path}: holds {found[0]!r}{more}, which is of no run; choose a directory that is empty or new"
+            )
 
     def _begin(self, scenario: Scenario) -> None:
         if self.scenario_file.exists():
-            raise RunError(
-                f"{self.path}: already holds a run; choose another directory, or add --resume to go on with it"
-            )
+            raise RunError(f"{self.path}: already holds a run{self._whose(scenario)}")
         write_whole(self.scenario_file, dump_scenario(scenario).encode())
+
+    def _whose(self, scenario: Scenario) -> str:
+        """What to do about the run that is there."""
+        try:
+            is_same = dump_scenario(self.scenario()) == dump_scenario(scenario)
+        except ScenarioError as error:
+            return f", whose scenario.toml cannot be read ({error.problems[0]}); choose another directory"
+        if is_same:
+            return " of this scenario; add --resume to go on with it, or choose another directory"
+        return " of another scenario; choose another directory, or add --resume to go on with that run"
 
 
 def write_whole(path: Path, content: bytes) -> None:

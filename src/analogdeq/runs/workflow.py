@@ -200,15 +200,24 @@ def scenario_of_trained(run: RunDirectory, overrides: list[str] | None, seed: in
         ScenarioError: if the outcome is unusable.
         InputError: if a change is to what was trained.
     """
-    own, scenario = run.scenario(), run.scenario(chip_changes(overrides, seed))
-    changed = [name for name in ("model", "train", "gradient") if getattr(own, name) != getattr(scenario, name)]
-    if changed or own.seeds.train != scenario.seeds.train:
-        raise InputError(
-            f"{run.path}: [{changed[0] if changed else 'seeds'}] cannot be changed, this network is trained already; "
-            "change circuit, device, settle, task or trace, or begin a new run"
-        )
+    scenario = run.scenario(chip_changes(overrides, seed))
+    refuse_retraining(run.path, run.scenario(), scenario)
     check_buildable(scenario)
     return scenario
+
+
+def refuse_retraining(path: Path, own: Scenario, changed: Scenario) -> None:
+    """Refuse changes to what the network of a run was trained with.
+
+    Raises:
+        InputError: naming the table.
+    """
+    names = [name for name in ("model", "train", "gradient") if getattr(own, name) != getattr(changed, name)]
+    if names or own.seeds.train != changed.seeds.train:
+        raise InputError(
+            f"{path}: [{names[0] if names else 'seeds'}] cannot be changed, this network is trained already; "
+            "change circuit, device, settle, task or trace, or begin a new run"
+        )
 
 
 def network(source: str, overrides: list[str] | None, seed: int | None) -> tuple[Scenario, Any]:

@@ -68,7 +68,7 @@ class FreshChips:
             InputError: for an age with one end, or ends the wrong way round; for maintenance that is said twice.
             RangeError: outside the preset's range, or for an amplification it cannot have.
         """
-        amplified(self.device, self.amplification)
+        amplified(self.device, programming=self.amplification, read=self.amplification)
         if self.care.compensation is not None or self.care.refresh is not None:
             raise InputError("fresh chips are compensated or not by is_compensated; they take no care that lasts")
         young, old = self.youngest_s, self.oldest_s
@@ -102,7 +102,7 @@ class FreshChips:
                 amplifiers=care.amplifiers,
                 allow=care.allow,
             )
-        device = amplified(self.device, self.amplification)
+        device = amplified(self.device, programming=self.amplification, read=self.amplification)
         chip = Chip(core, self.circuit, device, seed=chip_seed, care=care).age(age_s, self.temperature_K)
         return chip.begin_inference(noise_seed) if self.is_read_noisy else chip
 

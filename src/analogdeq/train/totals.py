@@ -1,16 +1,20 @@
 """Sums and extremes over one epoch, of this process and of all of them."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
 from analogdeq.gradient.log import SolveLog
 from analogdeq.train.workers import Workers
 
+UNKNOWN = -math.inf
+"""The largest of no residuals."""
+
 
 @final
 @dataclass
 class Totals:
-    """What one epoch adds up."""
+    """What one epoch adds up; a residual that no step knows is left out of the row, it is not zero."""
 
     images: int = 0
     loss: float = 0.0
@@ -19,8 +23,8 @@ class Totals:
     forward_evaluations: float = 0.0
     backward_iterations: float = 0.0
     unsettled: int = 0
-    forward_residual: float = 0.0
-    backward_residual: float = 0.0
+    forward_residual: float = UNKNOWN
+    backward_residual: float = UNKNOWN
 
     def add(self, n: int, loss: float, penalty: float, correct: int, log: SolveLog) -> None:
         """Add a step of n images."""
@@ -31,8 +35,8 @@ class Totals:
         self.forward_evaluations += log.forward_evaluations * n
         self.backward_iterations += log.backward_iterations * n
         self.unsettled += log.unsettled
-        self.forward_residual = max(self.forward_residual, log.forward_residual)
-        self.backward_residual = max(self.backward_residual, log.backward_residual)
+        self.forward_residual = _larger(self.forward_residual, log.forward_residual)
+        self.backward_residual = _larger(self.backward_residual, log.backward_residual)
 
     def over_all(self, workers: Workers) -> dict[str, float]:
         """Means and extremes over the images of all processes."""
@@ -45,10 +49,19 @@ class Totals:
             "loss": loss / n,
             "penalty": penalty / n,
             "train_accuracy": correct / n,
-            "forward_residual_max": forward_residual,
+            **_known("forward_residual_max", forward_residual),
             "forward_evaluations_mean": forward / n,
-            "backward_residual_max": backward_residual,
+            **_known("backward_residual_max", backward_residual),
             "backward_iterations_mean": backward / n,
             "unsettled": int(unsettled),
             "unsettled_fraction": unsettled / n,
         }
+
+
+def _larger(largest: float, value: float) -> float:
+    """The larger one; a NaN, of methods that have no residual, tells nothing."""
+    return largest if math.isnan(value) else max(largest, value)
+
+
+def _known(name: str, value: float) -> dict[str, float]:
+    return {} if value == UNKNOWN else {name: value}
