@@ -12,6 +12,7 @@ from analogdeq.build_gradient import gradient_of
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
+from analogdeq.circuits.wires import Wires
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.errors import InputError
@@ -87,6 +88,7 @@ def build_circuit(scenario: Scenario) -> CrossbarCircuit:
             load_C_F=c.amplifier.load_C_F,
             bias_W=c.amplifier.bias_W,
         ),
+        wires=Wires(line_ohm=c.wires.line_ohm, row_ohm=c.wires.row_ohm, cell_F=c.wires.cell_F, tile=c.wires.tile),
         dac=Converter(bits=c.dac.bits, energy_J=dac_J, source=dac_source),
         adc=Converter(bits=c.adc.bits, energy_J=adc_J, conversion_s=c.adc.conversion_s, source=adc_source),
     )

@@ -12,8 +12,11 @@ from analogdeq.circuits.cubic_power import CubicPower
 from analogdeq.circuits.ledger import Ledger
 from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.circuits.power import POWER_TERMS, CrossbarPower
+from analogdeq.circuits.wired_pairs import WiredPairs, with_wires
+from analogdeq.circuits.wired_power import WIRED_TERMS, WiredPower
 from analogdeq.cores.around import AroundCore
 from analogdeq.cores.core import Drive, Linearisation
+from analogdeq.cores.line_drive import LineDrive, constant_of
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.rc import RCCore
 from analogdeq.devices.clock import ROOM_K
@@ -67,6 +70,12 @@ class Chip(AroundCore[SaturatingNetwork]):
         if not core.is_finite():
             raise InputError("the core's weights hold NaN or infinity; training diverged, or the checkpoint is damaged")
         self._placement, self._n_inputs, self._like = placement_of(core), core.n_inputs, core.b
+        if not circuit.wires.are_ideal:
+            if device.conduction is not None:
+                raise InputError(
+                    f"device {device.name!r} is no resistor; wires with resistance are known between resistors only"
+                )
+            self.power_terms = WIRED_TERMS
         if self.care.amplifiers is not None and not isinstance(core, RCCore):
             raise InputError(f"ageing amplifiers are known for an RCCore only, not for a {type(core).__name__}")
         self.target: DevicePairs = self._placement.targets(circuit)
@@ -115,6 +124,7 @@ class Chip(AroundCore[SaturatingNetwork]):
     def _realise(self, pairs: DevicePairs) -> "Chip":
         """Take on what the devices conduct."""
         conduction = self.device_preset.conduction
+        pairs = with_wires(pairs, self.circuit.wires)
         core = self._placement.realised(pairs, self.circuit, conduction)
         ageing = self.care.amplifiers
         if ageing is not None:
@@ -124,10 +134,11 @@ class Chip(AroundCore[SaturatingNetwork]):
             p = (1 + pairs.feedback_ohm * pairs.row_sum_S()) * offset_V / self.circuit.unit_voltage_V
             core.b.add_(p.to(core.b))
         self._core, self._pairs = core, pairs
-        if conduction is None:
-            self._power: CrossbarPower | CubicPower = CrossbarPower(
-                self.circuit, pairs, self._n_inputs, like=self._like
-            )
+        self._power: CrossbarPower | CubicPower | WiredPower
+        if isinstance(pairs, WiredPairs):
+            self._power = WiredPower(self.circuit, pairs, self._n_inputs, like=self._like)
+        elif conduction is None:
+            self._power = CrossbarPower(self.circuit, pairs, self._n_inputs, like=self._like)
         else:
             self._power = CubicPower(self.circuit, pairs, conduction, self._n_inputs, like=self._like)
         return self
@@ -178,7 +189,10 @@ class Chip(AroundCore[SaturatingNetwork]):
     def drive(self, u: Tensor) -> Drive:
         """The constant part of the dynamics, after the DAC."""
         level = self.circuit.dac.quantise(u)
-        return Drive(self.core.drive(level).current, self._power.standing(level))
+        current, standing_W = self.core.drive(level).current, self._power.standing(level)
+        if isinstance(self._power, WiredPower):
+            return LineDrive(current, standing_W, self._power.constant(level))
+        return Drive(current, standing_W)
 
     def initial_state(self, drive: Drive) -> Tensor:
         """Discharged capacitors."""
@@ -190,7 +204,10 @@ class Chip(AroundCore[SaturatingNetwork]):
         self.core.preactivation(z, drive.current, out=p)
         self.core.activation.function(p, out=dz)
         dz.sub_(z)  # (f - v) / V_u, the voltage across the node resistor
-        self._power.write(z, p, dz, drive.standing_power_W, power_W, scratch)
+        if isinstance(self._power, WiredPower):
+            self._power.write(z, p, dz, drive.standing_power_W, constant_of(drive), power_W)
+        else:
+            self._power.write(z, p, dz, drive.standing_power_W, power_W, scratch)
         if self.core.gain != 1.0:  # a phi - z = a (phi - z) - (1 - a) z
             dz.mul_(self.core.gain).sub_(z, alpha=1 - self.core.gain)
         if self.rate is not None:
@@ -259,4 +276,5 @@ class Chip(AroundCore[SaturatingNetwork]):
             bias_J=self.bias_W() * (t_s + hold_s),
             dac_J=ones * (self.n_inputs * self.circuit.dac.energy_J),
             adc_J=ones * (self.n_nodes * self.circuit.adc.energy_J),
+            wires_J=terms[:, WIRED_TERMS.index("wires")] if self.power_terms == WIRED_TERMS else None,
         )

@@ -73,6 +73,8 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         temperature_K: float = 300.0,
     ) -> None:
         _check_placeable(core)
+        if not circuit.wires.are_ideal:
+            raise InputError("wires with resistance are known for crossbars of RC cores, not of oscillators; set 0 ohm")
         self.circuit, self.kind, self.device_preset, self.seed = circuit, kind, device, seed
         self.temperature_K = temperature_K
         generator = torch.Generator().manual_seed(seed)

@@ -75,6 +75,26 @@ class Adc(Section):
 
 
 @final
+class Wires(Section):
+    """Lines and rows of the crossbar as chains of resistors, one per cell; of an RC core in one crossbar."""
+
+    line_ohm: Ohm = Field(default=0.0, ge=0, le=1e6)
+    """Resistance of a drive line per cell; 0 is ideal. Published: 0.15 and 0.35 ohm for PCM arrays (aihwkit), 2.8 ohm
+    (MNSIM); 0.3 to 12 ohm from the 130 nm to the 7 nm node (from NeuroSim's tables)."""
+
+    row_ohm: Ohm = Field(default=0.0, ge=0, le=1e6)
+    """Resistance of a summing row per cell; 0 is ideal."""
+
+    cell_F: Farad = Field(default=0.0, ge=0, le=1e-9)
+    """Capacitance of a line and of a row per cell, about 0.2 fF per micrometre of wire (NeuroSim). With the
+    resistances it delays the loop by Elmore's sum."""
+
+    tile: Count | None = Field(default=None, ge=2, le=1_000_000)
+    """Cells on either side of the largest array that is built. A larger crossbar is cut into such tiles, each with
+    drivers of its own; "none": one array."""
+
+
+@final
 class Circuit(Section):
     """The circuit around the conductances."""
 
@@ -110,6 +130,7 @@ class Circuit(Section):
     amplifier: Amplifier = Amplifier()
     dac: Dac = Dac()
     adc: Adc = Adc()
+    wires: Wires = Wires()
 
     @field_validator("g_max_S")
     @classmethod
