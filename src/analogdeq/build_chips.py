@@ -63,9 +63,11 @@ def place_on_chip(scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit
         )
     device, age = build_device(scenario), scenario.ageing
     if isinstance(core, SaturatingNetwork):
-        chip = Chip(core, circuit, device, seed=seed, care=build_care(scenario))
+        chip = Chip(core, circuit, device, seed=seed, care=build_care(scenario), noise_seed=scenario.seeds.noise)
         return chip.age(age.age_s, age.temperature_K)
     if age != type(age)():
         raise InputError(f"scenario {scenario.name!r}: [ageing] acts on crossbars of RC cores, not on oscillators yet")
     kind, temperature_K = build_oscillators(scenario), scenario.oscillator.temperature_K
-    return OscillatorChip(core, circuit, kind, device, seed=seed, temperature_K=temperature_K)
+    return OscillatorChip(
+        core, circuit, kind, device, seed=seed, temperature_K=temperature_K, noise_seed=scenario.seeds.noise
+    )

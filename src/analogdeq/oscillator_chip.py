@@ -9,6 +9,7 @@ from torch import Tensor
 
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.manufacture import manufactured
 from analogdeq.circuits.mapping import ConductancePairs, map_weights
 from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.circuits.oscillator_ledger import OscillatorLedger
@@ -53,6 +54,7 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         device: what couplings are stored in.
         seed: the chip seed.
         temperature_K: [K].
+        noise_seed: of its converters' noise.
 
     Raises:
         InputError: for a complex or sparse coupling, or weights that are all zero or not finite.
@@ -71,11 +73,15 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         *,
         seed: int = 0,
         temperature_K: float = 300.0,
+        noise_seed: int = 0,
     ) -> None:
         _check_placeable(core)
         if not circuit.wires.are_ideal:
             raise InputError("wires with resistance are known for crossbars of RC cores, not of oscillators; set 0 ohm")
-        self.circuit, self.kind, self.device_preset, self.seed = circuit, kind, device, seed
+        self.circuit = manufactured(
+            circuit, inputs=core.n_inputs, outputs=core.n_nodes, seed=seed, noise_seed=noise_seed
+        )
+        self.kind, self.device_preset, self.seed = kind, device, seed
         self.temperature_K = temperature_K
         generator = torch.Generator().manual_seed(seed)
         self.target: ConductancePairs = map_weights(_side_by_side(core), circuit)

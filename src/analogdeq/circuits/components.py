@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import final
 
 from analogdeq.circuits.amplifier import Amplifier
-from analogdeq.circuits.converters import Converter
+from analogdeq.circuits.converters import Converting
 from analogdeq.circuits.wires import Wires
 from analogdeq.errors import RangeError
 
@@ -42,8 +42,8 @@ class CrossbarCircuit:
     supply_V: float = 0.9
     amplifier: Amplifier = field(default_factory=Amplifier)
     wires: Wires = field(default_factory=Wires)
-    dac: Converter
-    adc: Converter
+    dac: Converting
+    adc: Converting
 
     def __post_init__(self) -> None:
         """Refuse values no circuit can have.

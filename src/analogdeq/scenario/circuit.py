@@ -51,6 +51,24 @@ class Dac(Section):
     energy_J: Joule | None = Field(default=None, ge=0, le=1)
     """Energy per conversion. "none" derives it from the array; a number overrides that."""
 
+    conversion_s: Second = Field(default=0.0, ge=0, le=1)
+    """Time to settle before the network begins, added to the latency; amplifiers draw their quiescent power
+    meanwhile."""
+
+    full_scale: Ratio = Field(default=1.0, gt=0, le=100)
+    """Range, in units of the unit voltage; what lies beyond is clipped."""
+
+    inl_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Integral nonlinearity in LSB: standard deviation over converters of a bow's height at mid-scale, drawn by the
+    chip seed."""
+
+    dnl_lsb: Ratio = Field(default=0.0, ge=0, le=100)
+    """Differential nonlinearity in LSB: standard deviation of a step's width, drawn by the chip seed. Independent steps
+    add up to an integral one of sqrt(2^bits)/2 times this at mid-scale."""
+
+    noise_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Noise of a conversion in LSB, standard deviation, at its output; drawn by the noise seed."""
+
 
 @final
 class Adc(Section):
@@ -72,6 +90,20 @@ class Adc(Section):
     energy_J: Joule | None = Field(default=None, ge=0, le=1)
     """Energy per conversion. "none" looks it up in the survey; a number overrides that. The survey's 8-bit parts
     above 500 MS/s use 4.6 pJ (best), 5.2 pJ (p10) and 13 pJ (median)."""
+
+    full_scale: Ratio = Field(default=1.0, gt=0, le=100)
+    """Range, in units of the unit voltage; what lies beyond is clipped."""
+
+    inl_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Integral nonlinearity in LSB: standard deviation over converters of a bow's height at mid-scale, drawn by the
+    chip seed."""
+
+    dnl_lsb: Ratio = Field(default=0.0, ge=0, le=100)
+    """Differential nonlinearity in LSB: standard deviation of a step's width, drawn by the chip seed. Independent steps
+    add up to an integral one of sqrt(2^bits)/2 times this at mid-scale."""
+
+    noise_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Noise of a conversion in LSB, standard deviation, referred to its input; drawn by the noise seed."""
 
 
 @final
