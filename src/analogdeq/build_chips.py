@@ -11,6 +11,7 @@ from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.oscillators.base import OscillatorCore
+from analogdeq.devices.leak import clocked
 from analogdeq.devices.preset import DevicePreset
 from analogdeq.devices.pulses import WriteVerify
 from analogdeq.errors import InputError
@@ -35,6 +36,8 @@ def build_oscillators(scenario: Scenario) -> OscillatorKind:
 def build_device(scenario: Scenario) -> DevicePreset:
     """The scenario's device preset, with as many levels as it asks for."""
     preset = library.device_preset(scenario.device.preset)
+    if scenario.device.step_s is not None:
+        preset = clocked(preset, scenario.device.step_s)
     return preset if scenario.device.levels is None else replace(preset, levels=scenario.device.levels)
 
 
