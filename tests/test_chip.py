@@ -243,3 +243,28 @@ def test_a_chip_of_imperfect_devices_settles_beside_the_ideal_equilibrium() -> N
     ideal, real = settle(core, u).z, settle(chip(core, device=PCM, seed=2), u).z
     distance = float((ideal - real).abs().max())
     assert 1e-4 < distance < 0.5
+
+
+def test_a_dac_that_settles_first_costs_quiescent_power_and_no_settling_time() -> None:
+    core, u = random_core(5, seed=0), random_inputs(4, 3, seed=1)
+    quick, slow = (settle(chip(core, dac=Converter(bits=8, energy_J=0.0, conversion_s=t)), u) for t in (0.0, 3e-9))
+    assert torch.equal(quick.t_settle_s, slow.t_settle_s)
+    assert quick.ledger is not None
+    assert slow.ledger is not None
+    bias_W = chip(core).bias_W()
+    torch.testing.assert_close(slow.ledger.bias_J - quick.ledger.bias_J, torch.full_like(quick.energy_J, 3e-9 * bias_W))
+    torch.testing.assert_close(slow.energy_J - quick.energy_J, slow.ledger.bias_J - quick.ledger.bias_J)
+
+
+def test_a_chip_converts_with_its_own_converters_everywhere() -> None:
+    rough = Converter(bits=5, energy_J=0.0, inl_lsb=2.0, noise_lsb=0.5)
+    placed = chip(random_core(4, seed=0), dac=rough, adc=rough, seed=7)
+    u, z = random_inputs(3, 3, seed=1), random_inputs(3, 4, seed=2)
+    level = placed.circuit.dac.quantise(u)
+    assert not torch.equal(level, rough.quantise(u))
+    torch.testing.assert_close(placed.drive(u).current, placed.core.drive(level).current, rtol=0, atol=0)
+    assert torch.equal(placed.drive(u).current, placed.drive(u).current), "one inference, however often it is computed"
+    assert torch.equal(placed.read(z), placed.circuit.adc.quantise(z))
+    first = placed.read(z)
+    placed.begin_inference(11)
+    assert not torch.equal(placed.read(z), first)

@@ -34,7 +34,7 @@ LAYERS = (
     ("train",),
     ("studies",),
     ("report",),
-    ("build_gradient", "build_chips"),
+    ("build_gradient", "build_chips", "build_converters"),
     ("build_hardware",),
     ("build",),
     ("runs",),

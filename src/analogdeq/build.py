@@ -6,13 +6,13 @@ from typing import Any, TypeGuard
 import torch
 from torch import nn
 
-from analogdeq import library
 from analogdeq.build_chips import build_oscillators, place_on_chip
+from analogdeq.build_converters import converters_of, with_trained_converters
 from analogdeq.build_gradient import gradient_of
 from analogdeq.build_hardware import hardware_of, needs_symmetry
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
-from analogdeq.circuits.converters import Converter, capacitive_dac_energy_J
+from analogdeq.circuits.wires import Wires
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.devices.preset import DevicePreset
@@ -64,14 +64,7 @@ def build_data(scenario: Scenario) -> Dataset:
 def build_circuit(scenario: Scenario) -> CrossbarCircuit:
     """The scenario's component values; converter energies not given come from the shipped tables."""
     c = scenario.circuit
-    dac_source = "given by the scenario"
-    dac_J = c.dac.energy_J
-    if dac_J is None:
-        dac_J = capacitive_dac_energy_J(c.dac.bits, c.dac.unit_C_F, c.supply_V)
-        dac_source = "2^bits C_u V_DD^2, charge of a capacitor array; a design estimate without drivers"
-    adc_J, adc_source = c.adc.energy_J, "given by the scenario"
-    if adc_J is None:
-        adc_J, adc_source = library.adc_energy_J(c.adc.bits, c.adc.speed, c.adc.quantile)
+    dac, adc = converters_of(scenario)
     return CrossbarCircuit(
         mapping=c.mapping,
         g_min_S=c.g_min_S,
@@ -89,8 +82,9 @@ def build_circuit(scenario: Scenario) -> CrossbarCircuit:
             load_C_F=c.amplifier.load_C_F,
             bias_W=c.amplifier.bias_W,
         ),
-        dac=Converter(bits=c.dac.bits, energy_J=dac_J, source=dac_source),
-        adc=Converter(bits=c.adc.bits, energy_J=adc_J, conversion_s=c.adc.conversion_s, source=adc_source),
+        wires=Wires(line_ohm=c.wires.line_ohm, row_ohm=c.wires.row_ohm, cell_F=c.wires.cell_F, tile=c.wires.tile),
+        dac=dac,
+        adc=adc,
     )
 
 
@@ -123,6 +117,7 @@ def build_model(scenario: Scenario, *, seed: int | None = None) -> Any:
         model = _feedforward(scenario, generator)
     else:
         model = _equilibria(scenario, generator)
+    model = with_trained_converters(scenario, model, build_circuit(scenario))
     return model.to(DTYPES[scenario.settle.dtype])
 
 

@@ -11,6 +11,7 @@ from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.oscillators.base import OscillatorCore
+from analogdeq.devices.leak import clocked
 from analogdeq.devices.preset import DevicePreset
 from analogdeq.devices.pulses import WriteVerify
 from analogdeq.errors import InputError
@@ -44,6 +45,8 @@ def build_oscillators(scenario: Scenario) -> OscillatorKind:
 def build_device(scenario: Scenario) -> DevicePreset:
     """The scenario's device preset, with as many levels as it asks for."""
     preset = library.device_preset(scenario.device.preset)
+    if scenario.device.step_s is not None:
+        preset = clocked(preset, scenario.device.step_s)
     return preset if scenario.device.levels is None else replace(preset, levels=scenario.device.levels)
 
 
@@ -87,7 +90,8 @@ def place_on_chip(
     device, age, care = device or build_device(scenario), scenario.ageing, build_care(scenario)
     chip: AnyChip
     if isinstance(core, SaturatingNetwork):
-        chip = Chip(core, circuit, device, seed=seed, care=care)
+        chip = Chip(core, circuit, device, seed=seed, care=care, noise_seed=scenario.seeds.noise)
     else:
-        chip = OscillatorChip(core, circuit, build_oscillators(scenario), device, seed=seed, care=care)
+        kind, noise_seed = build_oscillators(scenario), scenario.seeds.noise
+        chip = OscillatorChip(core, circuit, kind, device, seed=seed, care=care, noise_seed=noise_seed)
     return chip.age(age.age_s, age.temperature_K)

@@ -10,10 +10,14 @@ from analogdeq.ageing.life import Care, Life
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.cubic_power import CubicPower
 from analogdeq.circuits.ledger import Ledger
+from analogdeq.circuits.manufacture import another_inference, manufactured
 from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.circuits.power import POWER_TERMS, CrossbarPower
+from analogdeq.circuits.wired_pairs import WiredPairs, with_wires
+from analogdeq.circuits.wired_power import WIRED_TERMS, WiredPower
 from analogdeq.cores.around import AroundCore
 from analogdeq.cores.core import Drive, Linearisation
+from analogdeq.cores.line_drive import LineDrive, constant_of
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.rc import RCCore
 from analogdeq.devices.clock import ROOM_K
@@ -42,6 +46,7 @@ class Chip(AroundCore[SaturatingNetwork]):
         seed: the chip seed. The same seed gives the same chip, bit for bit, at every age.
         care: how it is written and looked after.
         is_programmed: whether to programme it at 0 s.
+        noise_seed: of its converters' noise, until `begin_inference` names another.
 
     Raises:
         InputError: if the weights are all zero or not finite.
@@ -62,11 +67,21 @@ class Chip(AroundCore[SaturatingNetwork]):
         seed: int = 0,
         care: Care | None = None,
         is_programmed: bool = True,
+        noise_seed: int = 0,
     ) -> None:
-        self.circuit, self.device_preset, self.seed, self.care = circuit, device, seed, care or Care()
+        self.device_preset, self.seed, self.care = device, seed, care or Care()
+        self.circuit = manufactured(
+            circuit, inputs=core.n_inputs, outputs=core.n_nodes, seed=seed, noise_seed=noise_seed
+        )
         if not core.is_finite():
             raise InputError("the core's weights hold NaN or infinity; training diverged, or the checkpoint is damaged")
         self._placement, self._n_inputs, self._like = placement_of(core), core.n_inputs, core.b
+        if not circuit.wires.are_ideal:
+            if device.conduction is not None:
+                raise InputError(
+                    f"device {device.name!r} is no resistor; wires with resistance are known between resistors only"
+                )
+            self.power_terms = WIRED_TERMS
         if self.care.amplifiers is not None and not isinstance(core, RCCore):
             raise InputError(f"ageing amplifiers are known for an RCCore only, not for a {type(core).__name__}")
         self.target: DevicePairs = self._placement.targets(circuit)
@@ -108,13 +123,18 @@ class Chip(AroundCore[SaturatingNetwork]):
         return self._realise(self.life.pairs)
 
     def begin_inference(self, noise_seed: int) -> "Chip":
-        """Draw the slow read noise of one inference; it stays until the next one, or until `age` or `program`."""
+        """Draw the slow read noise of one inference; it stays until the next one, or until `age` or `program`.
+
+        Conversions from now on draw their noise from this seed.
+        """
         quiet = self.life.pairs
+        self.circuit = another_inference(self.circuit, noise_seed)
         return self._realise(self.life.memory.read(quiet, self.life.age, Streams(noise_seed)))
 
     def _realise(self, pairs: DevicePairs) -> "Chip":
         """Take on what the devices conduct."""
         conduction = self.device_preset.conduction
+        pairs = with_wires(pairs, self.circuit.wires)
         core = self._placement.realised(pairs, self.circuit, conduction)
         ageing = self.care.amplifiers
         if ageing is not None:
@@ -124,10 +144,11 @@ class Chip(AroundCore[SaturatingNetwork]):
             p = (1 + pairs.feedback_ohm * pairs.row_sum_S()) * offset_V / self.circuit.unit_voltage_V
             core.b.add_(p.to(core.b))
         self._core, self._pairs = core, pairs
-        if conduction is None:
-            self._power: CrossbarPower | CubicPower = CrossbarPower(
-                self.circuit, pairs, self._n_inputs, like=self._like
-            )
+        self._power: CrossbarPower | CubicPower | WiredPower
+        if isinstance(pairs, WiredPairs):
+            self._power = WiredPower(self.circuit, pairs, self._n_inputs, like=self._like)
+        elif conduction is None:
+            self._power = CrossbarPower(self.circuit, pairs, self._n_inputs, like=self._like)
         else:
             self._power = CubicPower(self.circuit, pairs, conduction, self._n_inputs, like=self._like)
         return self
@@ -178,7 +199,10 @@ class Chip(AroundCore[SaturatingNetwork]):
     def drive(self, u: Tensor) -> Drive:
         """The constant part of the dynamics, after the DAC."""
         level = self.circuit.dac.quantise(u)
-        return Drive(self.core.drive(level).current, self._power.standing(level))
+        current, standing_W = self.core.drive(level).current, self._power.standing(level)
+        if isinstance(self._power, WiredPower):
+            return LineDrive(current, standing_W, self._power.constant(level))
+        return Drive(current, standing_W)
 
     def initial_state(self, drive: Drive) -> Tensor:
         """Discharged capacitors."""
@@ -190,7 +214,10 @@ class Chip(AroundCore[SaturatingNetwork]):
         self.core.preactivation(z, drive.current, out=p)
         self.core.activation.function(p, out=dz)
         dz.sub_(z)  # (f - v) / V_u, the voltage across the node resistor
-        self._power.write(z, p, dz, drive.standing_power_W, power_W, scratch)
+        if isinstance(self._power, WiredPower):
+            self._power.write(z, p, dz, drive.standing_power_W, constant_of(drive), power_W)
+        else:
+            self._power.write(z, p, dz, drive.standing_power_W, power_W, scratch)
         if self.core.gain != 1.0:  # a phi - z = a (phi - z) - (1 - a) z
             dz.mul_(self.core.gain).sub_(z, alpha=1 - self.core.gain)
         if self.rate is not None:
@@ -236,7 +263,8 @@ class Chip(AroundCore[SaturatingNetwork]):
     def ledger(self, energy_J: Tensor, rest_power_W: Tensor, t_s: Tensor, z_start: Tensor, z_end: Tensor) -> Ledger:
         """Close the books of a settle that is read out at `t_s`.
 
-        During the conversion the circuit is held, so its power at rest is drawn for `adc.conversion_s` more.
+        During the conversion the circuit is held, so its power at rest is drawn for `adc.conversion_s` more. While the
+        DAC settles beforehand, only the amplifiers draw.
 
         Args:
             energy_J: (batch, term) float64 [J]. Integrated until `t_s`.
@@ -246,6 +274,7 @@ class Chip(AroundCore[SaturatingNetwork]):
             z_end: (batch, node) [1]. State at `t_s`.
         """
         hold_s = self.circuit.adc.conversion_s
+        awake_s = t_s + hold_s + self.circuit.dac.conversion_s
         terms = energy_J + rest_power_W.to(torch.float64) * hold_s
         unit_J = 0.5 * self.circuit.node_C_F * self.circuit.unit_voltage_V**2
         stored = unit_J * (z_end.double().square().sum(1) - z_start.double().square().sum(1))
@@ -256,7 +285,8 @@ class Chip(AroundCore[SaturatingNetwork]):
             node_J=terms[:, 2],
             stored_J=stored,
             drivers_J=terms[:, 3],
-            bias_J=self.bias_W() * (t_s + hold_s),
+            bias_J=self.bias_W() * awake_s,
             dac_J=ones * (self.n_inputs * self.circuit.dac.energy_J),
             adc_J=ones * (self.n_nodes * self.circuit.adc.energy_J),
+            wires_J=terms[:, WIRED_TERMS.index("wires")] if self.power_terms == WIRED_TERMS else None,
         )

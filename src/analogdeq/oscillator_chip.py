@@ -10,6 +10,7 @@ from torch import Tensor
 from analogdeq.ageing.life import Care, Life
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.manufacture import another_inference, manufactured
 from analogdeq.circuits.mapping import ConductancePairs
 from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.circuits.oscillator_ledger import OscillatorLedger
@@ -66,6 +67,7 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         seed: the chip seed. The same seed gives the same chip, bit for bit, at every age.
         care: how its couplings are written and looked after.
         is_programmed: whether to programme it at 0 s.
+        noise_seed: of its converters' noise, until `begin_inference` names another.
 
     Raises:
         InputError: for a complex or sparse coupling, weights that are all zero or not finite, devices that are no
@@ -86,11 +88,17 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         seed: int = 0,
         care: Care | None = None,
         is_programmed: bool = True,
+        noise_seed: int = 0,
     ) -> None:
         check_placeable(core)
-        self.circuit, self.kind, self.device_preset, self.seed, self.care = circuit, kind, device, seed, care or Care()
+        if not circuit.wires.are_ideal:
+            raise InputError("wires with resistance are known for crossbars of RC cores, not of oscillators; set 0 ohm")
         if device.conduction is not None:
             raise InputError(f"oscillators are coupled by resistors; the current of {device.name!r} bends with voltage")
+        self.circuit = manufactured(
+            circuit, inputs=core.n_inputs, outputs=core.n_nodes, seed=seed, noise_seed=noise_seed
+        )
+        self.kind, self.device_preset, self.seed, self.care = kind, device, seed, care or Care()
         if self.care.amplifiers is not None:
             raise InputError("an oscillator chip has no amplifiers whose ageing is known; leave care.amplifiers out")
         self._ideal = core
@@ -133,7 +141,11 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         return self._realise(self.life.pairs)
 
     def begin_inference(self, noise_seed: int) -> "OscillatorChip":
-        """Draw the slow read noise of the couplings of one inference; it stays until the next, `age` or `program`."""
+        """Draw the slow read noise of the couplings of one inference; it stays until the next, `age` or `program`.
+
+        Conversions from now on draw their noise from this seed.
+        """
+        self.circuit = another_inference(self.circuit, noise_seed)
         return self._realise(self.life.memory.read(self.life.pairs, self.life.age, Streams(noise_seed)))
 
     def relative_shift(self) -> Tensor:

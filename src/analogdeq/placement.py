@@ -76,7 +76,7 @@ class OneCrossbar:
             U.contiguous(),
             b.squeeze(1).contiguous(),
             activation=core.activation.name,
-            tau_s=circuit.tau_s,
+            tau_s=circuit.tau_s + pairs.delay_s,
             gain=circuit.gain,
         )
 

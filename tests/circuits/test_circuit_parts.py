@@ -94,10 +94,8 @@ def test_converting_twice_changes_nothing(bits: int, dtype: torch.dtype) -> None
     assert once.dtype == dtype
 
 
-def test_a_converter_keeps_nan_and_clips_infinity() -> None:
-    out = Converter(bits=8, energy_J=0.0).quantise(tensor([math.nan, math.inf, -math.inf]))
-    assert math.isnan(float(out[0]))
-    assert out[1:].tolist() == [1.0, -1.0]
+def test_a_converter_makes_no_level_of_what_is_no_finite_number() -> None:
+    assert bool(Converter(bits=8, energy_J=0.0).quantise(tensor([math.nan, math.inf, -math.inf])).isnan().all())
 
 
 @pytest.mark.parametrize("bits", [0, -1, 25])

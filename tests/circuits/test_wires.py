@@ -5,35 +5,7 @@ import pytest
 
 from analogdeq.circuits.wires import Wires, wired_crossbar
 from analogdeq.errors import InputError, RangeError
-
-
-def dense(G: np.ndarray, r_line: float, r_row: float, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(row,) currents into the virtual grounds and (line,) out of the drivers: one dense system, node by node.
-
-    Modified nodal analysis with the sources' currents as unknowns, written without the reduction's matrices.
-    """
-    R, L = G.shape
-    names = [f"{kind}{i},{j}" for i in range(R) for j in range(L) for kind in "ab"]
-    names += [f"d{j}" for j in range(L)] + [f"t{i}" for i in range(R)]
-    index = {name: k for k, name in enumerate(names)}
-    n, m = len(names), L + R
-    M, rhs = np.zeros((n + m, n + m)), np.zeros(n + m)
-
-    def resistor(one: str, two: str, ohm: float) -> None:
-        for a, b in ((one, two), (two, one)):
-            M[index[a], index[a]] += 1 / ohm
-            M[index[a], index[b]] -= 1 / ohm
-
-    for i in range(R):
-        for j in range(L):
-            resistor(f"a{i},{j}", f"b{i},{j}", 1 / G[i, j])
-            resistor(f"d{j}" if i == 0 else f"a{i - 1},{j}", f"a{i},{j}", r_line)
-            resistor(f"b{i},{j}", f"t{i}" if j == L - 1 else f"b{i},{j + 1}", r_row)
-    for k, (name, volt) in enumerate([*((f"d{j}", v[j]) for j in range(L)), *((f"t{i}", 0.0) for i in range(R))]):
-        M[index[name], n + k] = M[n + k, index[name]] = 1.0
-        rhs[n + k] = volt
-    x = np.linalg.solve(M, rhs)
-    return x[n + L :], -x[n : n + L]
+from dense_wires import dense
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (8, 12)])
@@ -94,3 +66,45 @@ def test_impossible_wires_and_conductances_are_refused() -> None:
     for G in (np.ones(3), np.array([[-1.0]]), np.array([[np.nan]])):
         with pytest.raises(InputError, match="G must be"):
             wired_crossbar(G, Wires(line_ohm=1.0, row_ohm=1.0))
+
+
+def test_the_heat_of_the_devices_alone_is_the_sum_over_every_one_of_them() -> None:
+    """Without a drop along the lines each device's voltage follows from its own row by hand: a chain of three cells."""
+    G = np.array([[2e-4, 3e-4, 5e-4]])
+    r, v = 400.0, np.array([0.3, -0.2, 0.1])
+    # Node voltages of the row by Kirchhoff's law, cell by cell; the last ends at the virtual ground.
+    M = np.diag(G[0] + np.array([1, 2, 2]) / r) - (np.diag([1, 1], 1) + np.diag([1, 1], -1)) / r
+    row_V = np.linalg.solve(M, G[0] * v)
+    wired = wired_crossbar(G, Wires(row_ohm=r))
+    assert v @ wired.device_S @ v == pytest.approx(float((G[0] * (v - row_V) ** 2).sum()), rel=1e-9)
+    steps_V = np.diff(np.append(row_V, 0.0))
+    wires_W = float((steps_V**2).sum()) / r
+    assert v @ (wired.driven_S - wired.device_S) @ v == pytest.approx(wires_W, rel=1e-9)
+
+
+def test_what_a_virtual_ground_sees_is_what_one_volt_on_it_drives_in_a_dense_analysis() -> None:
+    G = np.random.default_rng(4).uniform(1e-6, 1e-4, (4, 5))
+    wired = wired_crossbar(G, Wires(line_ohm=150.0, row_ohm=90.0))
+    # One volt on every line and ground drives nothing: what each line sends must come out of the grounds.
+    np.testing.assert_allclose(wired.ground_S.sum(1), wired.effective_S.sum(1), rtol=1e-9)
+    np.testing.assert_allclose(wired.ground_S, wired.ground_S.T, rtol=0, atol=1e-15)
+    assert (wired.ground_S.diagonal() < G.sum(1)).all(), "wires stand between the amplifier and its devices"
+    for k in range(4):
+        volts = np.zeros(4)
+        volts[k] = 1.0
+        into, _ = dense(G, 150.0, 90.0, np.zeros(5), ground_V=volts)
+        np.testing.assert_allclose(wired.ground_S[:, k], -into, rtol=0, atol=1e-9 * np.abs(into).max())
+
+
+def test_a_pattern_is_the_sum_of_what_each_line_does() -> None:
+    rng = np.random.default_rng(5)
+    G, P = rng.uniform(1e-6, 1e-4, (4, 6)), rng.uniform(-1, 1, (6, 2))
+    each, both = (wired_crossbar(G, Wires(line_ohm=50.0, row_ohm=70.0), p) for p in (None, P))
+    np.testing.assert_allclose(both.effective_S, each.effective_S @ P, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(both.driven_S, each.driven_S @ P, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(both.device_S, P.T @ each.device_S @ P, rtol=0, atol=1e-15)
+
+
+def test_tiles_too_small_for_a_pair_of_lines_are_refused() -> None:
+    with pytest.raises(RangeError, match="wires tile = 1 must be at least 2"):
+        Wires(tile=1)

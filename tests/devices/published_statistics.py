@@ -90,10 +90,23 @@ SONOS = {
 }  # fmt: skip
 
 
+SONOS_SHIFT = {
+    0: (0.0,),
+    1: (6.83650e-01, 6.51250e-03, -4.03163e-04, 3.37944e-06, -1.87435e-08, 5.88902e-11, -1.07685e-13, 1.17751e-16,
+        -7.60016e-20, 2.67255e-23, -3.94954e-27),
+    2: (6.60925e-01, 8.60627e-03, -1.72936e-04, 7.44096e-07, -5.94866e-09, 2.36734e-11, -4.83740e-14, 5.56072e-17,
+        -3.65397e-20, 1.28405e-23, -1.87450e-27),
+    5: (1.15294e00, 1.03149e-02, -6.05199e-05, 1.76086e-08, -6.46690e-09, 3.39044e-11, -7.53872e-14, 8.98185e-17,
+        -6.00346e-20, 2.12615e-23, -3.11099e-27),
+}  # fmt: skip
+
+
 def sonos(G: float, t: float) -> tuple[float, float]:
-    A, B = SONOS[round(t / DAY)]
+    day = round(t / DAY)
+    A, B = SONOS[day]
     current_nA = 200 * G  # at 0.2 V
-    return G, A * (1 - math.exp(-current_nA / B)) / 200
+    moved_nA = current_nA + sum(c * current_nA**k for k, c in enumerate(SONOS_SHIFT[day]))
+    return moved_nA / 200, A * (1 - math.exp(-moved_nA / B)) / 200
 
 
 LAWS: dict[str, tuple[Callable[[float, float], tuple[float, float]], tuple[float, ...], tuple[float, ...]]] = {

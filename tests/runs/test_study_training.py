@@ -25,7 +25,15 @@ def test_what_is_learnt_with_trains_again(change: str) -> None:
     assert fingerprint(small_scenario(change)) != fingerprint(small_scenario())
 
 
-@pytest.mark.parametrize("how", ["train.forward=settle", "gradient.method=physical-adjoint"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "train.forward=settle",
+        "gradient.method=physical-adjoint",
+        "train.hardware.draws=minibatch",
+        "train.converters=straight-through",
+    ],
+)
 @pytest.mark.parametrize("change", ["circuit.node_C_F=50 fF", "device.preset=ideal", "settle.band=1e-2"])
 def test_a_training_that_sees_the_chip_is_of_that_chip(how: str, change: str) -> None:
     assert fingerprint(small_scenario(how, change)) != fingerprint(small_scenario(how))

@@ -156,3 +156,20 @@ def test_settling_a_chip_beyond_its_dac_is_settling_it_at_full_scale() -> None:
     placed = chip(random_core(4, seed=0))
     far, edge = settle(placed, tensor([[5.0, -7.0, 1.0]])), settle(placed, tensor([[1.0, -1.0, 1.0]]))
     assert torch.equal(far.z, edge.z)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("method", NATIVE)
+def test_an_input_that_is_no_finite_number_diverges_on_core_and_chip_alike(value: float, method: str) -> None:
+    """And nobody else in the batch notices."""
+    core = random_core(4, seed=0)
+    u = random_inputs(3, 3, seed=1)
+    for settling in (core, chip(core)):
+        sound = settle(settling, u, method=method)
+        bad = u.clone()
+        bad[1, 2] = value
+        out = settle(settling, bad, method=method)
+        assert [verdict.text for verdict in out.verdict] == ["settled", "diverged", "settled"]
+        # The implicit stepper solves its stages over the batch, to its tolerance.
+        torch.testing.assert_close(out.z[[0, 2]], sound.z[[0, 2]], rtol=0, atol=1e-8)
+        assert bool(out.t_settle_s[1].isnan())

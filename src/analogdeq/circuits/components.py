@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, fields
 from typing import final
 
 from analogdeq.circuits.amplifier import Amplifier
-from analogdeq.circuits.converters import Converter
+from analogdeq.circuits.converters import Converting
+from analogdeq.circuits.wires import Wires
 from analogdeq.errors import RangeError
 
 MAPPINGS = ("one-sided", "balanced")
@@ -26,6 +27,7 @@ class CrossbarCircuit:
         node_leak_S: [S]. Leak beside the capacitor; >= 0.
         supply_V: [V]. Each rail, +- ; >= unit_voltage_V.
         amplifier: the amplifiers' bandwidth and quiescent power.
+        wires: of the crossbar.
         dac: input converter.
         adc: output converter.
     """
@@ -39,8 +41,9 @@ class CrossbarCircuit:
     node_leak_S: float = 0.0
     supply_V: float = 0.9
     amplifier: Amplifier = field(default_factory=Amplifier)
-    dac: Converter
-    adc: Converter
+    wires: Wires = field(default_factory=Wires)
+    dac: Converting
+    adc: Converting
 
     def __post_init__(self) -> None:
         """Refuse values no circuit can have.

@@ -14,8 +14,8 @@ class Ledger:
     """Where each sample's energy went until readout, in joules.
 
     `drivers` is what the output stages draw from the supply (class B). It already contains the heat of the crossbar,
-    the feedback resistors and the nodes and the energy stored on the capacitors; the rest is lost in the output stages.
-    So `total_J` is drivers + bias + DAC + ADC, and never adds the heat a second time.
+    its wires, the feedback resistors and the nodes and the energy stored on the capacitors; the rest is lost in the
+    output stages. So `total_J` is drivers + bias + DAC + ADC, and never adds the heat a second time.
 
     Attributes:
         crossbar_J: (batch,) heat in the crossbar devices.
@@ -26,6 +26,7 @@ class Ledger:
         bias_J: (batch,) amplifier quiescent power times the time until readout ends.
         dac_J: (batch,) input conversions.
         adc_J: (batch,) output conversions.
+        wires_J: (batch,) heat in the wires of the crossbar; None where they have no resistance.
     """
 
     crossbar_J: Tensor
@@ -36,11 +37,13 @@ class Ledger:
     bias_J: Tensor
     dac_J: Tensor
     adc_J: Tensor
+    wires_J: Tensor | None = None
 
     @property
     def output_stages_J(self) -> Tensor:
         """(batch,) lost in the output stages: supply draw minus heat minus stored."""
-        return self.drivers_J - self.crossbar_J - self.feedback_J - self.node_J - self.stored_J
+        lost = self.drivers_J - self.crossbar_J - self.feedback_J - self.node_J - self.stored_J
+        return lost if self.wires_J is None else lost - self.wires_J
 
     @property
     def total_J(self) -> Tensor:
@@ -51,6 +54,7 @@ class Ledger:
         """The terms that add up to `total_J`, by name, in the order a report shows them."""
         return {
             "crossbar": self.crossbar_J,
+            **({} if self.wires_J is None else {"wires": self.wires_J}),
             "feedback": self.feedback_J,
             "node": self.node_J,
             "stored": self.stored_J,

@@ -27,6 +27,11 @@ class ConductancePairs:
     feedback_ohm: float
 
     @property
+    def delay_s(self) -> float:
+        """[s]. None: these wires are ideal."""
+        return 0.0
+
+    @property
     def n_devices(self) -> int:
         """How many devices there are, two per weight."""
         return self.plus_S.numel() + self.minus_S.numel()

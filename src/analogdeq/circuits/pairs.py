@@ -30,6 +30,11 @@ class DevicePairs(Protocol):
         ...
 
     @property
+    def delay_s(self) -> float:
+        """[s]. Of the wires, from a driver to an amplifier; 0 where they are ideal."""
+        ...
+
+    @property
     def n_devices(self) -> int:
         """How many devices there are."""
         ...

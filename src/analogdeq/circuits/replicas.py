@@ -31,6 +31,11 @@ class ReplicatedPairs:
     tiling: Tiling
 
     @property
+    def delay_s(self) -> float:
+        """[s]. None: these wires are ideal."""
+        return 0.0
+
+    @property
     def n_devices(self) -> int:
         """How many devices there are: two per row and built column of every crossbar."""
         return 2 * self.tiling.n_rows * int(self.tiling.built().sum())

@@ -34,9 +34,9 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
             rows.append((label, f"{100 * noisy['accuracy']:.2f} %  ({off})"))
         rows.append(("", ""))
     times = summary["t_settle_s"]
-    rows.append(
-        ("settling time p50 / p95 / max", " / ".join(_time_ns(times[key]) for key in ("p50", "p95", "max")) + " ns")
-    )
+    rows.append(("settling time p50 / p95 / max", _times_ns(times) + " ns"))
+    if "latency_s" in summary:
+        rows.append(("latency p50 / p95 / max", _times_ns(summary["latency_s"]) + " ns, conversions included"))
     verdicts = ", ".join(f"{count} {name}" for name, count in summary["verdicts"].items() if count)
     rows.append(("not settled", f"{100 * summary['fraction_not_settled']:.2f} %  ({verdicts})"))
     rows.append(("function evaluations, mean", f"{summary['evaluations_mean']:.0f} per image"))
@@ -46,6 +46,10 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if "energy_clocked_J" in summary:
         rows.append(("energy, clocked at the slowest", _energy_pJ(summary["energy_clocked_J"]["mean"]) + " pJ"))
     return rows
+
+
+def _times_ns(seconds: dict[str, float | None]) -> str:
+    return " / ".join(_time_ns(seconds[key]) for key in ("p50", "p95", "max"))
 
 
 def _time_ns(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What every core asks of its weights, its gain and its time constants; checked once, when it is built."""
+"""What every core asks of its weights, its gain, its time constants and its inputs."""
 
 import torch
 from torch import Tensor
@@ -57,3 +57,11 @@ def check_tau(tau_s: float | Tensor, n_nodes: int) -> Tensor:
     if not bool((torch.isfinite(taus) & (taus > 0)).all()):
         raise InputError(f"tau_s must be positive and finite, got {taus.min().item():g} s at the least")
     return taus.expand(n_nodes)
+
+
+def undefined_where_infinite(u: Tensor) -> Tensor:
+    """The inputs, NaN where they are infinite: a saturating node would make a level of an infinity.
+
+    An infinity is the overflow of something before the core and no signal, so its sample gets the verdict of a NaN.
+    """
+    return u.masked_fill(u.isinf(), torch.nan)

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from analogdeq.cores.check import check_weight
+from analogdeq.cores.check import check_weight, undefined_where_infinite
 from analogdeq.cores.conv_norm import norm_bound
 from analogdeq.cores.core import Drive
 from analogdeq.cores.gap import contraction_gap
@@ -87,6 +87,7 @@ class ConvCore(SaturatingNetwork):
 
     def drive(self, u: Tensor) -> Drive:
         """U * u + b, computed once per settle."""
+        u = undefined_where_infinite(u)
         return Drive(self._current(u, self.U, self.b), u.new_zeros(u.shape[0], 0))
 
     def preactivation(self, z: Tensor, current: Tensor, out: Tensor | None = None) -> Tensor:

@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from analogdeq.cores.check import undefined_where_infinite
 from analogdeq.cores.core import Drive
 from analogdeq.cores.network import SaturatingNetwork
 
@@ -46,6 +47,7 @@ class CubicCore(SaturatingNetwork):
 
     def drive(self, u: Tensor) -> Drive:
         """U1 u + U2 u^2 + U3 u^3 + b, computed once per settle."""
+        u = undefined_where_infinite(u)
         U1, U2, U3 = self._inputs
         current = torch.addmm(self.b, u, U1.T) + (u * u) @ U2.T + (u * u * u) @ U3.T
         return Drive(current, u.new_zeros(u.shape[0], 0))

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from analogdeq.cores.check import check_weight
+from analogdeq.cores.check import check_weight, undefined_where_infinite
 from analogdeq.cores.core import Drive
 from analogdeq.cores.gap import contraction_gap
 from analogdeq.cores.network import SaturatingNetwork
@@ -61,6 +61,7 @@ class RCCore(SaturatingNetwork):
 
     def drive(self, u: Tensor) -> Drive:
         """U u + b, computed once per settle."""
+        u = undefined_where_infinite(u)
         return Drive(torch.addmm(self.b, u, self.U.T), u.new_zeros(u.shape[0], 0))
 
     def preactivation(self, z: Tensor, current: Tensor, out: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""A preset that errs more, or less, than was measured: for studies of how much error a network bears, and for training."""
+"""A preset that errs more, or less, than was measured: to study what a network bears, and to train for it."""
 
 import math
 from dataclasses import dataclass, replace

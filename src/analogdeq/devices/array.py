@@ -103,6 +103,9 @@ class DeviceArray:
         if preset.retention is not None:
             law = preset.retention
             G_S = law.apply(G_S, age.equivalent_s(law.activation_eV, law.reference_K))
+        if preset.leak is not None and t_s > 0:
+            low_S, high_S = preset.window_S(self._around.g_max_S)
+            G_S = preset.leak.apply(G_S, low_S, high_S, t_s, self._frozen("leak"))
         if preset.read_disturb is not None:
             G_S = preset.read_disturb.apply(G_S, self._around.read_V, age.read_s)
         if preset.temperature is not None:
@@ -141,15 +144,16 @@ class DeviceArray:
         preset = self._preset
         if preset.deviation is not None:
             inside_S = self._target_S.clamp(preset.g_min_S, preset.g_max_S)
-            sigma_S = preset.deviation.sigma_S(inside_S, t_s)
-        else:
-            sigma_S = preset.programming_sigma_S(
-                self._target_S,
-                self._around.g_max_S,
-                partner_S=self._partner_S,
-                feedback_ohm=self._around.feedback_ohm,
-                allow=self._allow,
-            )
+            shift_S = preset.deviation.shift_S(inside_S, t_s)
+            sigma_S = preset.deviation.sigma_S((inside_S + shift_S).clamp_min(0), t_s)
+            return (self._target_S + shift_S + sigma_S * self._normal).clamp_min(0)
+        sigma_S = preset.programming_sigma_S(
+            self._target_S,
+            self._around.g_max_S,
+            partner_S=self._partner_S,
+            feedback_ohm=self._around.feedback_ohm,
+            allow=self._allow,
+        )
         return (self._target_S + sigma_S * self._normal).clamp_min(0)
 
     def _frozen(self, what: str) -> Tensor:

@@ -71,17 +71,20 @@ class TimedDeviation:
 
     Between two times the curves are interpolated, linearly in `t` or in `ln t`; before the first and after the last the
     nearest holds. A device keeps its place in the distribution, G(t) = G_target + sigma(G_target, t) N with one N per
-    programming: the sources give the spread at each time and not how a device moves within it.
+    programming: the sources give the spread at each time and not how a device moves within it. Where a source gives a
+    mean shift m too, G(t) = G_target + m(G_target, t) + sigma(G_target + m, t) N.
 
     Attributes:
         times_s: [s]. Ascending.
         sigmas_S: one curve per time, conductance [S] -> standard deviation [S].
         is_logarithmic: whether to interpolate in ln t.
+        shifts_S: one curve per time, target [S] -> mean shift [S]; () where there is none.
     """
 
     times_s: tuple[float, ...]
     sigmas_S: tuple[Curve, ...]
     is_logarithmic: bool
+    shifts_S: tuple[Curve, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse times that do not ascend, or a curve too few.
@@ -91,20 +94,30 @@ class TimedDeviation:
         """
         if len(self.times_s) != len(self.sigmas_S) or not self.times_s:
             raise RangeError(f"{len(self.times_s)} times need as many curves, got {len(self.sigmas_S)}")
+        if len(self.shifts_S) not in (0, len(self.times_s)):
+            raise RangeError(f"{len(self.times_s)} times need as many mean shifts or none, got {len(self.shifts_S)}")
         ascend = all(a < b for a, b in pairwise(self.times_s))
         if not ascend or self.times_s[0] < 0 or (self.is_logarithmic and self.times_s[0] == 0):
             raise RangeError(f"times must ascend from 0, or from above 0 for a logarithm, got {self.times_s}")
 
-    def sigma_S(self, target_S: Tensor, t_s: float) -> Tensor:
-        """[S]. Standard deviation from the target at time t."""
+    def sigma_S(self, mean_S: Tensor, t_s: float) -> Tensor:
+        """[S]. Standard deviation at time t of devices whose mean is there."""
+        return self._at(self.sigmas_S, mean_S, t_s)
+
+    def shift_S(self, target_S: Tensor, t_s: float) -> Tensor:
+        """[S]. Mean shift from the target at time t."""
+        return self._at(self.shifts_S, target_S, t_s) if self.shifts_S else torch.zeros_like(target_S)
+
+    def _at(self, curves: tuple[Curve, ...], G_S: Tensor, t_s: float) -> Tensor:
+        """The curves of the neighbouring times, interpolated."""
         later = next((k for k, time in enumerate(self.times_s) if time >= t_s), None)
         if later is None:
-            return self.sigmas_S[-1](target_S)
+            return curves[-1](G_S)
         if later == 0 or self.times_s[later] == t_s:
-            return self.sigmas_S[later](target_S)
+            return curves[later](G_S)
         start, end = self.times_s[later - 1], self.times_s[later]
         share = math.log(t_s / start) / math.log(end / start) if self.is_logarithmic else (t_s - start) / (end - start)
-        return torch.lerp(self.sigmas_S[later - 1](target_S), self.sigmas_S[later](target_S), share)
+        return torch.lerp(curves[later - 1](G_S), curves[later](G_S), share)
 
 
 @final

@@ -12,6 +12,7 @@ from analogdeq.devices.conduction import CubicConduction
 from analogdeq.devices.curve import Polynomial
 from analogdeq.devices.drift import LogRelaxation, PowerLawDrift, ReadDisturb, Retention, TimedDeviation
 from analogdeq.devices.faults import Faults
+from analogdeq.devices.leak import StepLeak
 from analogdeq.devices.pulses import PulseResponse, WriteVerify, write_and_verify
 from analogdeq.devices.read_noise import ReadNoise
 from analogdeq.devices.streams import normals
@@ -70,12 +71,14 @@ class DevicePreset:
         drift: power law.
         relaxation: logarithmic in time, besides the programming error.
         retention: thermally activated loss.
+        leak: loss per step of training, towards a rest.
         read_disturb: what reading does; none of the shipped presets has one.
         activation_eV: [eV]. Of drift and relaxation: at another temperature their clock runs by Arrhenius' law.
         temperature: of the conductance while it is read.
         read_noise: slow noise, drawn per inference.
         faults: broken devices and lines.
         conduction: current against voltage, where it is no straight line.
+        is_barrier: whether carriers cross a barrier one by one, so that white noise is shot noise.
         facts: the source of every part.
     """
 
@@ -94,12 +97,14 @@ class DevicePreset:
     drift: PowerLawDrift | None = None
     relaxation: LogRelaxation | None = None
     retention: Retention | None = None
+    leak: StepLeak | None = None
     read_disturb: ReadDisturb | None = None
     activation_eV: float = 0.0
     temperature: TemperatureLaw | None = None
     read_noise: ReadNoise | None = None
     faults: Faults | None = None
     conduction: CubicConduction | None = None
+    is_barrier: bool = False
     facts: tuple[Fact, ...] = ()
 
     def __post_init__(self) -> None:
@@ -213,7 +218,7 @@ class DevicePreset:
     def is_exact(self) -> bool:
         """Whether every device holds for ever what it is asked to hold."""
         errs = any(self.sigma_S) or self.mismatch_alpha
-        parts = (self.deviation, self.pulses, self.drift, self.relaxation, self.faults)
+        parts = (self.deviation, self.pulses, self.drift, self.relaxation, self.leak, self.faults)
         return not errs and all(part is None for part in parts)
 
     @property

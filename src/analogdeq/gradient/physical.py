@@ -87,6 +87,11 @@ class PhysicalAdjoint(AdjointGradient):
             raise InputError(f"unknown array {self.array!r} of the physical adjoint; known: {', '.join(ARRAYS)}")
         if self.array == "second" and self.circuit is None:
             raise InputError("a second array stores its weights in devices of a circuit: give the circuit")
+        if self.circuit is not None and not self.circuit.wires.are_ideal:
+            raise InputError(
+                "the physical adjoint's array is known with ideal wires only: set circuit.wires.line_ohm and row_ohm "
+                "to 0, or train with gradient.method = 'implicit'"
+            )
         if not 0 <= self.noise < math.inf or not 0 < self.average_tau < math.inf:
             raise InputError(
                 f"physical adjoint noise = {self.noise} must be finite and not negative, average_tau = "

@@ -187,4 +187,5 @@ def _energy(
     tau, hold_s = circuit.tau_s, circuit.adc.conversion_s
     drivers = so_far * (supply.unit_W * tau) + supply(z, u).detach() * (time - time.detach()) * tau
     held = supply(z_star, u) * hold_s
-    return drivers + held + supply.model.bias_W() * (time * tau + hold_s) + supply.model.conversions_J()
+    awake_s = time * tau + hold_s + circuit.dac.conversion_s
+    return drivers + held + supply.model.bias_W() * awake_s + supply.model.conversions_J()

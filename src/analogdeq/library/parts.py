@@ -7,6 +7,7 @@ from analogdeq.devices.conduction import CubicConduction
 from analogdeq.devices.curve import Polynomial, Scaled
 from analogdeq.devices.drift import LogRelaxation, PowerLawDrift, ReadDisturb, Retention, TimedDeviation
 from analogdeq.devices.faults import Faults
+from analogdeq.devices.leak import StepLeak
 from analogdeq.devices.pulses import PulseResponse
 from analogdeq.devices.read_noise import CurveReadNoise, FlickerReadNoise, LogStateReadNoise
 from analogdeq.devices.temperature import LinearInTemperature, ThermallyActivated
@@ -39,10 +40,11 @@ def _deviation(table: Table) -> TimedDeviation:
     rows = table.tables("at")
     times_s = tuple(row.number("time_s") for row in rows)
     curves = tuple(Scaled(read_curve(row.table("sigma")), variable_S, unit_S) for row in rows)
+    shifts = tuple(Scaled(read_curve(row.table("shift")), variable_S, unit_S) for row in rows if row.has("shift"))
     for row in rows:
         row.finish()
     is_logarithmic = table.choice("interpolation", ("log", "linear")) == "log"
-    return TimedDeviation(times_s=times_s, sigmas_S=curves, is_logarithmic=is_logarithmic)
+    return TimedDeviation(times_s=times_s, sigmas_S=curves, is_logarithmic=is_logarithmic, shifts_S=shifts)
 
 
 def _pulses(table: Table) -> PulseResponse:
@@ -82,6 +84,16 @@ def _retention(table: Table) -> Retention:
         activation_eV=table.number("activation_eV"),
         rest_S=table.number("rest_S", 0.0),
     )
+
+
+def _leak(table: Table) -> StepLeak:
+    return StepLeak(
+        lifetime_steps=table.number("lifetime_steps"), spread=table.number("spread"), rest=table.number("rest")
+    )
+
+
+def _barrier(table: Table) -> bool:
+    return table.choice("law", ("barrier",)) == "barrier"
 
 
 def _read_disturb(table: Table) -> ReadDisturb:
@@ -131,10 +143,12 @@ PARTS: dict[str, Callable[[Table], Any]] = {
     "drift": _drift,
     "relaxation": _relaxation,
     "retention": _retention,
+    "leak": _leak,
     "read_disturb": _read_disturb,
     "temperature": _temperature,
     "read_noise": _read_noise,
     "faults": _faults,
     "conduction": _conduction,
+    "is_barrier": _barrier,
 }
 """The optional tables, each named like the field it fills."""

@@ -11,6 +11,7 @@ from analogdeq.chip import Chip
 from analogdeq.cores.core import Drive
 from analogdeq.devices.read_noise import FlickerReadNoise
 from analogdeq.errors import InputError
+from analogdeq.noise.barrier import barrier_sum_S
 from analogdeq.noise.oscillators import diffusion_per_tau
 from analogdeq.oscillator_chip import AnyChip, OscillatorChip
 from analogdeq.units import BOLTZMANN_J_PER_K
@@ -36,7 +37,9 @@ class NodeNoise:
         return slope.square() * self.before + self.after
 
 
-def white_noise(chip: AnyChip, *, amplifiers: bool = True, gamma: float = 1.0) -> NodeNoise:
+def white_noise(
+    chip: AnyChip, *, amplifiers: bool = True, gamma: float = 1.0, lines: Tensor | None = None
+) -> NodeNoise:
     """Thermal noise of every resistor and amplifier of a chip, at its temperature; phase noise of its oscillators.
 
     With the voltage across a node v = V_u z and intensities Q in V^2/s (level 0):
@@ -55,9 +58,11 @@ def white_noise(chip: AnyChip, *, amplifiers: bool = True, gamma: float = 1.0) -
         chip: whose.
         amplifiers: whether the summing amplifiers make noise.
         gamma: noise factor of an amplifier's input pair (design estimate: 2/3 to 2).
+        lines: (line,) [1]. What stands on the lines over V_u, as `lines_at` says; for barrier devices, whose shot noise
+            depends on it.
 
     Raises:
-        InputError: if the nodes have unequal time constants, or gamma is negative.
+        InputError: if the nodes have unequal time constants, gamma is negative, or barrier devices lack `lines`.
 
     Source: Nyquist, Phys. Rev. 32:110 (1928), for every resistor; level-0 intensity as in docs/noise.md.
     """
@@ -73,6 +78,8 @@ def white_noise(chip: AnyChip, *, amplifiers: bool = True, gamma: float = 1.0) -
     tau, per_V2 = c.tau_s, c.tau_s / c.unit_voltage_V**2
     # f drives the node through R: dv/dt = f / (R C) - ..., and a leak makes 1/(R C) = gain / tau.
     through = (1 / (c.node_R_ohm * c.node_C_F)) ** 2 * per_V2
+    if chip.device_preset.is_barrier:
+        row_S = barrier_sum_S(chip, lines)
     devices = through * 2 * kT * R_f**2 * row_S
     feedback = torch.full_like(row_S, through * 2 * kT * R_f)
     node = torch.full_like(row_S, 2 * kT * (1 / c.node_R_ohm + c.node_leak_S) / c.node_C_F**2 * per_V2)

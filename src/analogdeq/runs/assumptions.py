@@ -1,6 +1,8 @@
 """Everything a run takes for granted, as rows of a table: a figure without its assumptions is an advertisement."""
 
 from analogdeq.chip import Chip
+from analogdeq.circuits.converters import Converter, Converting
+from analogdeq.circuits.manufacture import MadeConverter
 from analogdeq.oscillator_chip import AnyChip, OscillatorChip
 from analogdeq.report import Assumption
 from analogdeq.runs.oscillator_assumptions import oscillator_rows
@@ -25,7 +27,8 @@ def _circuit(chip: Chip) -> list[tuple[str, str, str, str]]:
     pole = f"K_n / (2 pi GBW) at the fullest row: {c.tau_s / pole_s:.3g} times faster than the node"
     return [
         ("circuit level", "0", "ideal amplifiers: no second pole, no swing limit, no offset", EQUATIONS),
-        ("time constant", format_quantity(c.tau_s, "s"), "tau = R C, the clock of every time here", "scenario"),
+        ("time constant", format_quantity(chip.tau_s, "s"), "tau = R C, the clock of every time here", "scenario"),
+        *_wires(chip),
         ("unit voltage", format_quantity(c.unit_voltage_V, "V"), "the node voltage for z = 1", "scenario"),
         ("mapping", c.mapping, "how weights become conductance pairs", "scenario"),
         ("conductance window", window, "targets of the devices", "scenario"),
@@ -40,19 +43,43 @@ def _circuit(chip: Chip) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _wires(chip: Chip) -> list[tuple[str, str, str, str]]:
+    """What the wires do to this chip; thermal noise is told of elsewhere."""
+    wires = chip.circuit.wires
+    if wires.are_ideal:
+        return []
+    ohms = f"{wires.line_ohm:g} ohm per cell of a line, {wires.row_ohm:g} ohm of a row"
+    delay = format_quantity(chip.pairs.delay_s, "s")
+    tile = "one array" if wires.tile is None else f"tiles of {wires.tile} cells"
+    return [
+        ("wires", ohms, f"IR drop by nodal analysis of {tile}, once per programming", "docs/wires.md"),
+        ("wire delay", delay, "Elmore, the longest way; part of the time constant", "docs/wires.md"),
+    ]
+
+
+def _converter(converter: Converting) -> str:
+    """Bits and joules, and what is wrong with it."""
+    design = converter.design if isinstance(converter, MadeConverter) else converter
+    text = f"{converter.bits} bit, {format_quantity(converter.energy_J, 'J')}"
+    if not isinstance(design, Converter) or design.is_ideal:
+        return text
+    return f"{text}; INL {design.inl_lsb:g}, DNL {design.dnl_lsb:g}, noise {design.noise_lsb:g} LSB"
+
+
 def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
     c = chip.circuit
     bias_source = "scenario" if c.amplifier.bias_W is not None else "g_m/I_D method, design estimate"
     readout = "an ideal settle detector per sample; the clocked figure holds every sample for the slowest"
-    dac = f"{c.dac.bits} bit, {format_quantity(c.dac.energy_J, 'J')}"
-    adc = f"{c.adc.bits} bit, {format_quantity(c.adc.energy_J, 'J')}"
+    dac, adc = _converter(c.dac), _converter(c.adc)
     hold = format_quantity(c.adc.conversion_s, "s")
+    ahead = format_quantity(c.dac.conversion_s, "s")
     return [
         ("supply", "±" + format_quantity(c.supply_V, "V"), "class-B outputs draw V_DD |i|", "scenario"),
         ("amplifier bias, whole chip", format_quantity(chip.bias_W(), "W"), "tied to bandwidth and load", bias_source),
         ("DAC", dac, "per input conversion", c.dac.source),
         ("ADC", adc, "per output conversion", c.adc.source),
         ("conversion time", hold, "the circuit is held at rest so long", "scenario"),
+        ("DAC settling", ahead, "before the settle; latency is this, the settling time and the conversion", "scenario"),
         ("readout instant", "t_settle", readout, EQUATIONS),
         ("not counted", "-", "clocks, control, memory for u, programming, links, digital encoder and readout", "-"),
     ]
@@ -64,9 +91,20 @@ def _device(chip: AnyChip) -> list[tuple[str, str, str, str]]:
         ("device", d.title, "every draw comes from the chip seed", d.source),
         ("chip seed", str(chip.seed), "which chip of the fab", "scenario"),
         ("left out of the device", d.not_modelled or "-", "reported by the source, not modelled here", d.source),
-        ("thermal noise, wires", "none", "settling is noiseless and wires are ideal here", "-"),
+        _left_out(chip),
     ]
     return rows + _age(chip)
+
+
+def _left_out(chip: AnyChip) -> tuple[str, str, str, str]:
+    if chip.circuit.wires.are_ideal:
+        return ("thermal noise, wires", "none", "settling is noiseless and wires are ideal here", "-")
+    return (
+        "thermal noise, charge on wires",
+        "none",
+        "settling is noiseless; wires drop and delay, their charge is free",
+        "-",
+    )
 
 
 def _age(chip: AnyChip) -> list[tuple[str, str, str, str]]:

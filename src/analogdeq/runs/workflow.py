@@ -26,6 +26,7 @@ from analogdeq.models.shapes import read_stages
 from analogdeq.runs.device import training_device
 from analogdeq.runs.directory import RunDirectory, write_whole
 from analogdeq.runs.evaluation import CHUNK, Evaluation, evaluate, quantile
+from analogdeq.runs.latency import with_latency
 from analogdeq.runs.noise import noise_figures
 from analogdeq.runs.report import report_run
 from analogdeq.runs.threads import threads_for
@@ -170,7 +171,7 @@ def summary_of(scenario: Scenario, result: Evaluation) -> dict[str, Any]:
     return {
         "scenario": scenario.name,
         "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
-        **_with_cycles(scenario, result.summary()),
+        **_with_cycles(scenario, with_latency(scenario, result.summary())),
     }
 
 
@@ -276,7 +277,7 @@ def settled_summary(scenario: Scenario, settled: Settled | None) -> dict[str, An
         "evaluations_mean": float(settled.evaluations.double().mean()),
         "residual_max": float(settled.residual.max()),
     }
-    return _with_cycles(scenario, figures)
+    return _with_cycles(scenario, with_latency(scenario, figures))
 
 
 def write_run_report(run: RunDirectory, argv: list[str], progress: Progress) -> list[Path]:

@@ -51,6 +51,24 @@ class Dac(Section):
     energy_J: Joule | None = Field(default=None, ge=0, le=1)
     """Energy per conversion. "none" derives it from the array; a number overrides that."""
 
+    conversion_s: Second = Field(default=0.0, ge=0, le=1)
+    """Time to settle before the network begins, added to the latency; amplifiers draw their quiescent power
+    meanwhile."""
+
+    full_scale: Ratio = Field(default=1.0, gt=0, le=100)
+    """Range, in units of the unit voltage; what lies beyond is clipped."""
+
+    inl_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Integral nonlinearity in LSB: standard deviation over converters of a bow's height at mid-scale, drawn by the
+    chip seed."""
+
+    dnl_lsb: Ratio = Field(default=0.0, ge=0, le=100)
+    """Differential nonlinearity in LSB: standard deviation of a step's width, drawn by the chip seed. Independent steps
+    add up to an integral one of sqrt(2^bits)/2 times this at mid-scale."""
+
+    noise_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Noise of a conversion in LSB, standard deviation, at its output; drawn by the noise seed."""
+
 
 @final
 class Adc(Section):
@@ -72,6 +90,40 @@ class Adc(Section):
     energy_J: Joule | None = Field(default=None, ge=0, le=1)
     """Energy per conversion. "none" looks it up in the survey; a number overrides that. The survey's 8-bit parts
     above 500 MS/s use 4.6 pJ (best), 5.2 pJ (p10) and 13 pJ (median)."""
+
+    full_scale: Ratio = Field(default=1.0, gt=0, le=100)
+    """Range, in units of the unit voltage; what lies beyond is clipped."""
+
+    inl_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Integral nonlinearity in LSB: standard deviation over converters of a bow's height at mid-scale, drawn by the
+    chip seed."""
+
+    dnl_lsb: Ratio = Field(default=0.0, ge=0, le=100)
+    """Differential nonlinearity in LSB: standard deviation of a step's width, drawn by the chip seed. Independent steps
+    add up to an integral one of sqrt(2^bits)/2 times this at mid-scale."""
+
+    noise_lsb: Ratio = Field(default=0.0, ge=0, le=1000)
+    """Noise of a conversion in LSB, standard deviation, referred to its input; drawn by the noise seed."""
+
+
+@final
+class Wires(Section):
+    """Lines and rows of the crossbar as chains of resistors, one per cell; of an RC core in one crossbar."""
+
+    line_ohm: Ohm = Field(default=0.0, ge=0, le=1e6)
+    """Resistance of a drive line per cell; 0 is ideal. Published: 0.15 and 0.35 ohm for PCM arrays (aihwkit), 2.8 ohm
+    (MNSIM); 0.3 to 12 ohm from the 130 nm to the 7 nm node (from NeuroSim's tables)."""
+
+    row_ohm: Ohm = Field(default=0.0, ge=0, le=1e6)
+    """Resistance of a summing row per cell; 0 is ideal."""
+
+    cell_F: Farad = Field(default=0.0, ge=0, le=1e-9)
+    """Capacitance of a line and of a row per cell, about 0.2 fF per micrometre of wire (NeuroSim). With the
+    resistances it delays the loop by Elmore's sum."""
+
+    tile: Count | None = Field(default=None, ge=2, le=1_000_000)
+    """Cells on either side of the largest array that is built. A larger crossbar is cut into such tiles, each with
+    drivers of its own; "none": one array."""
 
 
 @final
@@ -110,6 +162,7 @@ class Circuit(Section):
     amplifier: Amplifier = Amplifier()
     dac: Dac = Dac()
     adc: Adc = Adc()
+    wires: Wires = Wires()
 
     @field_validator("g_max_S")
     @classmethod

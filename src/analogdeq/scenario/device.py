@@ -24,6 +24,10 @@ class Device(Section):
     write_tolerance: Ratio | None = Field(default=None, gt=0, lt=1)
     """Band of write-verify as a fraction of the conductance range, for presets with a pulse response; "none": 0.02."""
 
+    step_s: Second | None = Field(default=None, gt=0, le=1e6)
+    """How long a mini-batch lasts, for devices whose leak is counted in those ("capacitor"); "none": such a device
+    cannot age."""
+
     allow: Allowances = ""
     """Validity ranges of the preset that may be left, by name. Conductances then err as the nearest measured one does;
     laws of time and temperature are extrapolated."""

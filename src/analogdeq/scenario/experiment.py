@@ -14,10 +14,13 @@ LARGEST_SEED = 2**63 - 1
 
 @final
 class Seeds(Section):
-    """The two sources of chance; the same seeds give the same bits."""
+    """The sources of chance; the same seeds give the same bits."""
 
     chip: Count = Field(default=0, ge=0, le=LARGEST_SEED)
     """Draws what is frozen in silicon: the device statistics of the simulated chip."""
+
+    noise: Count = Field(default=0, ge=0, le=LARGEST_SEED)
+    """Draws what differs from one inference to the next: the noise of D/A and A/D conversions."""
 
     train: Count = Field(default=0, ge=0, le=LARGEST_SEED)
     """Draws the initial parameters and the order of the training images."""

@@ -68,6 +68,10 @@ class Train(Section):
     augmentation: Literal["none", "crop-flip"] = "none"
     """Random changes to training images: "crop-flip" pads by 4 pixels, crops, and flips left to right half the time."""
 
+    converters: Literal["ideal", "straight-through"] = "ideal"
+    """"straight-through" rounds inputs and readout in training as the chip's D/A and A/D converters will; gradients
+    pass as if they did not round, and are zero where they clip. For one core (`model.kind = "hybrid"`)."""
+
     forward: Literal["settle", "root"] = "root"
     """Where the equilibrium comes from in training: "root" finds the fixed point directly, "settle" integrates the
     circuit, which is slower and sees what the circuit does."""

@@ -70,6 +70,8 @@ def _dac_level(chip: Chip, u: Tensor) -> list[float]:
         raise InputError(f"device {chip.device_preset.name!r} is no resistor, which the SPICE export does not cover")
     if chip.care.amplifiers is not None:
         raise InputError("this chip's amplifiers have offsets, which the SPICE export does not cover")
+    if not chip.circuit.wires.are_ideal:
+        raise InputError("this chip's wires have resistance, which the SPICE export does not cover; set it to 0")
     if chip.rate is not None:
         raise InputError("this chip's nodes have unequal time constants, which the SPICE export does not cover")
     # In the chip's own precision, so that a tie rounds to the level that the simulation used.

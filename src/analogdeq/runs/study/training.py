@@ -24,7 +24,7 @@ _PLACEMENT = ("circuit", "device", "ageing")
 
 def sees_the_chip(scenario: Scenario) -> bool:
     """Whether training itself computes on the chip or settles the circuit, so that what they are like is learnt."""
-    is_aware = scenario.train.hardware.draws != "none"
+    is_aware = scenario.train.hardware.draws != "none" or scenario.train.converters != "ideal"
     return is_aware or scenario.gradient.method == "physical-adjoint" or scenario.train.forward == "settle"
 
 
