@@ -20,6 +20,7 @@ LAYERS = (
     ("linalg",),
     ("placement",),
     ("chip",),
+    ("amplified_chip",),
     ("oscillator_chip",),
     ("library", "oscillator_presets"),
     ("solve",),
@@ -42,7 +43,19 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
-PHYSICS = ("devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "chip", "oscillator_chip")
+PHYSICS = (
+    "devices",
+    "circuits",
+    "ageing",
+    "cores",
+    "linalg",
+    "solve",
+    "noise",
+    "placement",
+    "chip",
+    "amplified_chip",
+    "oscillator_chip",
+)
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 
 

@@ -95,9 +95,7 @@ class AmplifiedChip(AroundCore[AmplifiedCore]):
     def drawn_offset_V(self) -> Tensor:
         """(node,) [V]. Offsets of the summing amplifiers as manufactured, from the chip seed."""
         generator = Streams(self.chip.seed).named("input offset")
-        return self.opamp.offset_sigma_V * torch.randn(
-            self.chip.n_nodes, dtype=torch.float64, generator=generator
-        )
+        return self.opamp.offset_sigma_V * torch.randn(self.chip.n_nodes, dtype=torch.float64, generator=generator)
 
     def offset_V(self) -> Tensor:
         """(node,) [V]. All offsets, those of ageing included."""
@@ -132,9 +130,7 @@ class AmplifiedChip(AroundCore[AmplifiedCore]):
         core = self.core
         drive = self.chip.drive(u)
         level = self.chip.circuit.dac.quantise(u)
-        return LevelDrive(
-            drive.current + core.output_offset, torch.zeros_like(drive.standing_power_W), level
-        )
+        return LevelDrive(drive.current + core.output_offset, torch.zeros_like(drive.standing_power_W), level)
 
     def initial_state(self, drive: Drive) -> Tensor:
         """Discharged capacitors."""

@@ -5,8 +5,10 @@ from dataclasses import replace
 from analogdeq import library
 from analogdeq.ageing.life import Care
 from analogdeq.ageing.maintenance import GlobalCompensation, PeriodicRefresh
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.opamp import OpAmp
 from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
@@ -51,6 +53,23 @@ def build_care(scenario: Scenario) -> Care:
     )
 
 
+def build_opamp(scenario: Scenario) -> OpAmp:
+    """The scenario's operational amplifiers, for level 1."""
+    o = scenario.circuit.opamp
+    return OpAmp(
+        dc_gain=o.dc_gain,
+        slew_V_per_s=o.slew_V_per_s,
+        swing_V=o.swing_V,
+        offset_sigma_V=o.offset_sigma_V,
+        input_noise_V_per_rtHz=o.input_noise_V_per_rtHz,
+        noise_gamma=o.noise_gamma,
+        summing_C_F=o.summing_C_F,
+        has_line_poles=o.line_drivers == "one-pole",
+        driver_R_ohm=o.driver_R_ohm,
+        cell_C_F=o.cell_C_F,
+    )
+
+
 def place_on_chip(scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit, seed: int) -> AnyChip:
     """A chip of the scenario's device, and of its oscillators where the core is one of those.
 
@@ -64,7 +83,10 @@ def place_on_chip(scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit
     device, age = build_device(scenario), scenario.ageing
     if isinstance(core, SaturatingNetwork):
         chip = Chip(core, circuit, device, seed=seed, care=build_care(scenario))
-        return chip.age(age.age_s, age.temperature_K)
+        chip.age(age.age_s, age.temperature_K)
+        return chip if scenario.circuit.level == 0 else AmplifiedChip(chip, build_opamp(scenario))
+    if scenario.circuit.level != 0:
+        raise InputError(f"scenario {scenario.name!r}: circuit.level = 1 is known for crossbars of RC cores only")
     if age != type(age)():
         raise InputError(f"scenario {scenario.name!r}: [ageing] acts on crossbars of RC cores, not on oscillators yet")
     kind, temperature_K = build_oscillators(scenario), scenario.oscillator.temperature_K

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.mapping import ConductancePairs, map_weights
@@ -176,7 +177,7 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         )
 
 
-AnyChip = Chip | OscillatorChip
+AnyChip = Chip | AmplifiedChip | OscillatorChip
 
 
 def _check_placeable(core: OscillatorCore) -> None:

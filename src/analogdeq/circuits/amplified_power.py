@@ -39,7 +39,9 @@ class AmplifiedPower:
         self._g_feedback, self._g_node = 1 / pairs.feedback_ohm, 1 / circuit.node_R_ohm
         self._g_leak = circuit.node_leak_S
 
-    def watts(self, line_V: Tensor, slope_V_per_s: Tensor, s_V: Tensor, t_V: Tensor, f_V: Tensor, v_V: Tensor) -> Tensor:
+    def watts(
+        self, line_V: Tensor, slope_V_per_s: Tensor, s_V: Tensor, t_V: Tensor, f_V: Tensor, v_V: Tensor
+    ) -> Tensor:
         """(batch, term) [W].
 
         Args:

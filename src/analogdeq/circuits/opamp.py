@@ -1,4 +1,4 @@
-"""What a real operational amplifier adds to its bandwidth: finite gain, slew rate, swing, offset, noise, capacitances."""
+"""What a real operational amplifier has besides bandwidth: gain, slew rate, swing, offset, noise, capacitances."""
 
 import math
 from dataclasses import dataclass

@@ -37,6 +37,7 @@ def evaluate(
 ) -> None:
     """See `HELP`."""
     from analogdeq.runs import workflow
+    from analogdeq.runs.amplifiers import stored_amplifier_figures
     from analogdeq.runs.directory import RunDirectory
 
     with RunDirectory.open(run) as directory:
@@ -44,8 +45,9 @@ def evaluate(
         with ConsoleProgress(quiet=json) as progress:
             evaluation = workflow.evaluate_run(directory, scenario, progress)
             workflow.record_run(directory, scenario, sys.argv, progress)
+        summary = {**workflow.summary_of(scenario, evaluation), **stored_amplifier_figures(directory)}
         files = {name: path for name, path in directory.files().items() if name != "report"}
-    code = show(workflow.summary_of(scenario, evaluation), files, as_json=json)
+    code = show(summary, files, as_json=json)
     if not json:
         typer.echo(f"For figures and report.html of this evaluation: analogdeq report {shlex.quote(str(run))}")
     raise typer.Exit(code)

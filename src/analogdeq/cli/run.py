@@ -47,6 +47,7 @@ def run(
 ) -> None:
     """See `HELP`."""
     from analogdeq.runs import workflow
+    from analogdeq.runs.amplifiers import stored_amplifier_figures
 
     begun = begin(scenario, set_, seed, run_dir, resume, needs_chip=True)
     with working_in(begun, "run") as directory, ConsoleProgress(quiet=json) as progress:
@@ -55,5 +56,5 @@ def run(
         evaluation = workflow.evaluate_run(directory, resolved, progress)
         workflow.record_run(directory, resolved, sys.argv, progress)
         workflow.write_run_report(directory, sys.argv, progress)
-    summary = workflow.summary_of(resolved, evaluation)
+    summary = {**workflow.summary_of(resolved, evaluation), **stored_amplifier_figures(directory)}
     raise typer.Exit(show(summary, directory.files(), as_json=json))

@@ -179,7 +179,7 @@ class AmplifiedCore(AroundCore[RCCore]):
         return dy[:, :n] if self._line_slew is None else dy[:, 3 * n :] * HEADROOM
 
     def lift(self, z: Tensor, drive: Drive) -> Tensor:
-        """(batch, state): nodes z (batch, node), lines that follow them and amplifiers at rest in their linear range."""
+        """(batch, state): nodes z (batch, node), lines that follow them, amplifiers at rest in their linear range."""
         p = self._core.preactivation(z, drive.current)
         q = p / (1 + self._loss)
         y = (z, self._loss * q, q, z)[: self.n_nodes // self._core.n_nodes]

@@ -1,8 +1,10 @@
 """Everything a run takes for granted, as rows of a table: a figure without its assumptions is an advertisement."""
 
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.chip import Chip
 from analogdeq.oscillator_chip import AnyChip, OscillatorChip
 from analogdeq.report import Assumption
+from analogdeq.runs.amplifiers import amplifier_rows
 from analogdeq.runs.oscillator_assumptions import oscillator_rows
 from analogdeq.solve.options import SettleOptions
 from analogdeq.units import format_quantity
@@ -14,7 +16,11 @@ def assumptions_of(chip: AnyChip, options: SettleOptions) -> tuple[Assumption, .
     """The rows for one chip and one way of settling it."""
     if isinstance(chip, OscillatorChip):
         return tuple(Assumption(*row) for row in (*oscillator_rows(chip), *_device(chip), *_method(options)))
-    return tuple(Assumption(*row) for row in (*_circuit(chip), *_power(chip), *_device(chip), *_method(options)))
+    if isinstance(chip, AmplifiedChip):
+        rows = (*amplifier_rows(chip), *_circuit(chip.chip)[1:-1], *_power(chip.chip, chip.bias_W()))
+        return tuple(Assumption(*row) for row in (*rows, *_device(chip.chip), *_method(options)))
+    rows = (*_circuit(chip), *_power(chip, chip.bias_W()), *_device(chip), *_method(options))
+    return tuple(Assumption(*row) for row in rows)
 
 
 def _circuit(chip: Chip) -> list[tuple[str, str, str, str]]:
@@ -40,7 +46,7 @@ def _circuit(chip: Chip) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
+def _power(chip: Chip, bias_W: float) -> list[tuple[str, str, str, str]]:
     c = chip.circuit
     bias_source = "scenario" if c.amplifier.bias_W is not None else "g_m/I_D method, design estimate"
     readout = "an ideal settle detector per sample; the clocked figure holds every sample for the slowest"
@@ -49,7 +55,7 @@ def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
     hold = format_quantity(c.adc.conversion_s, "s")
     return [
         ("supply", "±" + format_quantity(c.supply_V, "V"), "class-B outputs draw V_DD |i|", "scenario"),
-        ("amplifier bias, whole chip", format_quantity(chip.bias_W(), "W"), "tied to bandwidth and load", bias_source),
+        ("amplifier bias, whole chip", format_quantity(bias_W, "W"), "tied to bandwidth and load", bias_source),
         ("DAC", dac, "per input conversion", c.dac.source),
         ("ADC", adc, "per output conversion", c.adc.source),
         ("conversion time", hold, "the circuit is held at rest so long", "scenario"),
@@ -58,7 +64,7 @@ def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _device(chip: AnyChip) -> list[tuple[str, str, str, str]]:
+def _device(chip: Chip | OscillatorChip) -> list[tuple[str, str, str, str]]:
     d = chip.device_preset
     rows = [
         ("device", d.title, "every draw comes from the chip seed", d.source),
