@@ -79,7 +79,7 @@ def amplifier_rows(chip: AmplifiedChip) -> Rows:
         ("line driver lag", line, "closed loop at gain 2, and R_out C_line", "derived"),
         (
             "smallest slew rate",
-            f"{format_quantity(slew, 'V')}/s",
+            slew,
             "of a summing amplifier",
             _origin(opamp.slew_V_per_s),
         ),
