@@ -20,6 +20,7 @@ LAYERS = (
     ("linalg",),
     ("placement", "oscillator_placement"),
     ("chip",),
+    ("amplified_chip",),
     ("oscillator_chip",),
     ("library", "oscillator_presets"),
     ("solve",),
@@ -45,7 +46,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
 PHYSICS = (
     "devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "oscillator_placement", "chip",
-    "oscillator_chip",
+    "amplified_chip", "oscillator_chip",
 )  # fmt: skip
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 

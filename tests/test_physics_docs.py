@@ -12,7 +12,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["devices.md", "ageing.md", "noise.md", "studies.md", "wires.md"])
+@pytest.mark.parametrize("name", ["devices.md", "ageing.md", "noise.md", "studies.md", "wires.md", "amplifiers.md"])
 def test_the_example_of_a_page_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = BLOCK.findall((DOCS / name).read_text())
     exec(compile(block, name, "exec"), {"__name__": "__main__"})

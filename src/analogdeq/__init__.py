@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analogdeq.ageing.amplifier import AmplifierAgeing
     from analogdeq.ageing.life import Care
     from analogdeq.ageing.maintenance import GlobalCompensation, PeriodicRefresh
+    from analogdeq.amplified_chip import AmplifiedChip
     from analogdeq.build import build_chip, build_circuit, build_data, build_model
     from analogdeq.chip import Chip
     from analogdeq.circuits.amplifier import Amplifier
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from analogdeq.circuits.converters import Converter
     from analogdeq.circuits.lc_tank import LCTank
     from analogdeq.circuits.ledger import Ledger
+    from analogdeq.circuits.opamp import OpAmp
     from analogdeq.circuits.oscillator import OscillatorKind
     from analogdeq.circuits.oscillator_ledger import OscillatorLedger
     from analogdeq.circuits.ring import RingOscillator
@@ -56,11 +58,13 @@ if TYPE_CHECKING:
     from analogdeq.models.anderson import ByAnderson
     from analogdeq.models.chain import ChainDEQ
     from analogdeq.models.hybrid import HybridDEQ
+    from analogdeq.noise.amplified import node_covariance, output_noise
     from analogdeq.noise.ensemble import NoiseOptions, settle_with_noise
     from analogdeq.noise.intensity import white_noise
     from analogdeq.oscillator_chip import OscillatorChip
     from analogdeq.oscillator_presets import oscillator_kind, oscillator_names
     from analogdeq.scenario import Scenario, dump_scenario, load_scenario
+    from analogdeq.solve.margin import AmplifierMargin, amplifier_margin, skew_limit
     from analogdeq.solve.options import SettleOptions
     from analogdeq.solve.record import Record
     from analogdeq.solve.settle import settle
@@ -75,7 +79,9 @@ if TYPE_CHECKING:
 _HOME = {
     "AdjointOptions": "gradient.trajectory",
     "Amplifier": "circuits.amplifier",
+    "AmplifiedChip": "amplified_chip",
     "AmplifierAgeing": "ageing.amplifier",
+    "AmplifierMargin": "solve.margin",
     "AnalogdeqError": "errors",
     "ByAnderson": "models.anderson",
     "ByBroyden": "gradient.shine",
@@ -96,6 +102,7 @@ _HOME = {
     "ImplicitGradient": "gradient.implicit",
     "LCTank": "circuits.lc_tank",
     "Ledger": "circuits.ledger",
+    "OpAmp": "circuits.opamp",
     "OrderParameter": "cores.oscillators.features",
     "OscillatorChip": "oscillator_chip",
     "OscillatorKind": "circuits.oscillator",
@@ -129,6 +136,7 @@ _HOME = {
     "WarmStart": "gradient.warm_start",
     "WriteVerify": "devices.pulses",
     "amplified": "devices.amplified",
+    "amplifier_margin": "solve.margin",
     "build_chip": "build",
     "build_circuit": "build",
     "build_data": "build",
@@ -143,9 +151,11 @@ _HOME = {
     "jacobian_free": "gradient.truncated",
     "load_scenario": "scenario",
     "make_population": "studies.population",
+    "node_covariance": "noise.amplified",
     "open_trace": "trace",
     "oscillator_kind": "oscillator_presets",
     "oscillator_names": "oscillator_presets",
+    "output_noise": "noise.amplified",
     "phase_propagation": "gradient.phase_propagation",
     "parametrise": "stability.parametrise",
     "provenance": "trace",
@@ -157,6 +167,7 @@ _HOME = {
     "through_chip": "gradient.machine",
     "trajectory": "gradient.trajectory",
     "settle_with_noise": "noise.ensemble",
+    "skew_limit": "solve.margin",
     "white_noise": "noise.intensity",
     "write_trace": "trace",
     "yield_curve": "studies.population",
@@ -164,8 +175,10 @@ _HOME = {
 
 __all__ = [
     "AdjointOptions",
+    "AmplifiedChip",
     "Amplifier",
     "AmplifierAgeing",
+    "AmplifierMargin",
     "AnalogdeqError",
     "ByAnderson",
     "ByBroyden",
@@ -187,6 +200,7 @@ __all__ = [
     "LCTank",
     "Ledger",
     "NoiseOptions",
+    "OpAmp",
     "OrderParameter",
     "OscillatorChip",
     "OscillatorKind",
@@ -219,6 +233,7 @@ __all__ = [
     "WarmStart",
     "WriteVerify",
     "amplified",
+    "amplifier_margin",
     "build_chip",
     "build_circuit",
     "build_data",
@@ -233,9 +248,11 @@ __all__ = [
     "jacobian_free",
     "load_scenario",
     "make_population",
+    "node_covariance",
     "open_trace",
     "oscillator_kind",
     "oscillator_names",
+    "output_noise",
     "parametrise",
     "phase_propagation",
     "provenance",
@@ -243,6 +260,7 @@ __all__ = [
     "rotating_wave",
     "settle",
     "settle_with_noise",
+    "skew_limit",
     "straight_through",
     "tank_core",
     "through_chip",

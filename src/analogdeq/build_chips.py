@@ -5,8 +5,10 @@ from dataclasses import replace
 from analogdeq import library
 from analogdeq.ageing.life import Care
 from analogdeq.ageing.maintenance import GlobalCompensation, PeriodicRefresh
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.opamp import OpAmp
 from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
@@ -75,6 +77,23 @@ def build_care(scenario: Scenario) -> Care:
     )
 
 
+def build_opamp(scenario: Scenario) -> OpAmp:
+    """The scenario's operational amplifiers, for level 1."""
+    o = scenario.circuit.opamp
+    return OpAmp(
+        dc_gain=o.dc_gain,
+        slew_V_per_s=o.slew_V_per_s,
+        swing_V=o.swing_V,
+        offset_sigma_V=o.offset_sigma_V,
+        input_noise_V_per_rtHz=o.input_noise_V_per_rtHz,
+        noise_gamma=o.noise_gamma,
+        summing_C_F=o.summing_C_F,
+        has_line_poles=o.line_drivers == "one-pole",
+        driver_R_ohm=o.driver_R_ohm,
+        cell_C_F=o.cell_C_F,
+    )
+
+
 def place_on_chip(
     scenario: Scenario, core: AnalogCore, circuit: CrossbarCircuit, seed: int, device: DevicePreset | None = None
 ) -> AnyChip:
@@ -88,10 +107,12 @@ def place_on_chip(
             f"a {type(core).__name__} does not fit the scenario's oscillator.core = {scenario.oscillator.core!r}"
         )
     device, age, care = device or build_device(scenario), scenario.ageing, build_care(scenario)
-    chip: AnyChip
     if isinstance(core, SaturatingNetwork):
         chip = Chip(core, circuit, device, seed=seed, care=care, noise_seed=scenario.seeds.noise)
-    else:
-        kind, noise_seed = build_oscillators(scenario), scenario.seeds.noise
-        chip = OscillatorChip(core, circuit, kind, device, seed=seed, care=care, noise_seed=noise_seed)
-    return chip.age(age.age_s, age.temperature_K)
+        chip.age(age.age_s, age.temperature_K)
+        return chip if scenario.circuit.level == 0 else AmplifiedChip(chip, build_opamp(scenario))
+    if scenario.circuit.level != 0:
+        raise InputError(f"scenario {scenario.name!r}: circuit.level = 1 is known for crossbars of RC cores only")
+    kind, noise_seed = build_oscillators(scenario), scenario.seeds.noise
+    oscillators = OscillatorChip(core, circuit, kind, device, seed=seed, care=care, noise_seed=noise_seed)
+    return oscillators.age(age.age_s, age.temperature_K)

@@ -136,10 +136,8 @@ class Chip(AroundCore[SaturatingNetwork]):
         conduction = self.device_preset.conduction
         pairs = with_wires(pairs, self.circuit.wires)
         core = self._placement.realised(pairs, self.circuit, conduction)
-        ageing = self.care.amplifiers
-        if ageing is not None:
-            normal = torch.randn(core.n_nodes, dtype=torch.float64, generator=Streams(self.seed).named("offset"))
-            offset_V = ageing.offset_sigma_V(self.life.in_service) * normal
+        if self.care.amplifiers is not None:
+            offset_V = self.aged_offset_V()
             # An offset at the summing amplifier's input appears at its output times the noise gain.
             p = (1 + pairs.feedback_ohm * pairs.row_sum_S()) * offset_V / self.circuit.unit_voltage_V
             core.b.add_(p.to(core.b))
@@ -190,6 +188,14 @@ class Chip(AroundCore[SaturatingNetwork]):
         """[1]. What temperature and ageing leave of the amplifiers' gain-bandwidth."""
         ageing = self.care.amplifiers
         return mobility_factor(self.temperature_K) * (ageing.bandwidth_factor(self.life.in_service) if ageing else 1.0)
+
+    def aged_offset_V(self) -> Tensor:
+        """(node,) float64 [V]. Offsets that ageing has given the summing amplifiers."""
+        ageing, n = self.care.amplifiers, self._like.numel()
+        if ageing is None:
+            return torch.zeros(n, dtype=torch.float64)
+        normal = torch.randn(n, dtype=torch.float64, generator=Streams(self.seed).named("offset"))
+        return ageing.offset_sigma_V(self.life.in_service) * normal
 
     def amplifier_pole_s(self) -> float:
         """[s]. K_n / (2 pi GBW) of the fullest row now: the pole that level 0 neglects."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.ageing.life import Care, Life
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.manufacture import another_inference, manufactured
@@ -279,4 +280,4 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         )
 
 
-AnyChip = Chip | OscillatorChip
+AnyChip = Chip | AmplifiedChip | OscillatorChip

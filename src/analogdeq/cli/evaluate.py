@@ -37,6 +37,7 @@ def evaluate(
 ) -> None:
     """See `HELP`."""
     from analogdeq.runs import workflow
+    from analogdeq.runs.amplifiers import stored_amplifier_figures
     from analogdeq.runs.directory import RunDirectory
     from analogdeq.runs.noise import stored_noise
     from analogdeq.runs.trained import training_note
@@ -47,8 +48,10 @@ def evaluate(
             evaluation = workflow.evaluate_run(directory, scenario, progress)
             workflow.record_run(directory, scenario, sys.argv, progress)
         note = training_note(directory)
+        summary = workflow.summary_of(scenario, evaluation) | stored_noise(directory)
+        summary |= stored_amplifier_figures(directory)
         files = {name: path for name, path in directory.files().items() if name != "report"}
-    code = show(workflow.summary_of(scenario, evaluation) | stored_noise(directory), files, as_json=json)
+    code = show(summary, files, as_json=json)
     if note:
         typer.echo(f"note: {note}", err=True)
     if not json:

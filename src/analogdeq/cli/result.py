@@ -45,7 +45,26 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows += [(f"  {name}", _energy_pJ(value) + " pJ") for name, value in summary["energy_terms_mean_J"].items()]
     if "energy_clocked_J" in summary:
         rows.append(("energy, clocked at the slowest", _energy_pJ(summary["energy_clocked_J"]["mean"]) + " pJ"))
-    return rows
+    return rows + _amplifiers(summary)
+
+
+def _amplifiers(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a chip at level 1 has to say of its amplifiers."""
+    if "spectral_abscissa_per_s" not in summary:
+        return []
+    worst, K_n = summary["spectral_abscissa_per_s"], summary["noise_gain"]
+    upset = f"{worst['stable_at_level_0_only']} of {worst['images']} images"
+    return [
+        ("", ""),
+        ("spectral abscissa, level 0 / 1", f"{_rate(worst['level_0'])} / {_rate(worst['level_1'])} 1/s"),
+        ("stable with ideal amplifiers only", upset),
+        ("noise gain, mean / max", f"{K_n['mean']:.3g} / {K_n['max']:.3g}"),
+        ("slowest amplifier pole", f"{_time_ns(summary['amplifier_pole_s']['max'])} ns"),
+    ]
+
+
+def _rate(per_s: float | None) -> str:
+    return "-" if per_s is None else f"{per_s:.3g}"
 
 
 def _times_ns(seconds: dict[str, float | None]) -> str:

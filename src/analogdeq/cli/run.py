@@ -47,6 +47,7 @@ def run(
 ) -> None:
     """See `HELP`."""
     from analogdeq.runs import workflow
+    from analogdeq.runs.amplifiers import stored_amplifier_figures
     from analogdeq.runs.noise import stored_noise
 
     begun = begin(scenario, set_, seed, run_dir, resume, needs_chip=True)
@@ -57,4 +58,5 @@ def run(
         workflow.record_run(directory, resolved, sys.argv, progress)
         workflow.write_run_report(directory, sys.argv, progress)
     summary = workflow.summary_of(resolved, evaluation) | stored_noise(directory)
+    summary |= stored_amplifier_figures(directory)
     raise typer.Exit(show(summary, directory.files(), as_json=json))

@@ -43,9 +43,10 @@ def simulate(
 ) -> None:
     """See `HELP`."""
     from analogdeq.runs import workflow
+    from analogdeq.runs.amplifiers import amplifiers_of
 
     scenario, model = workflow.network(source, set_, seed)
     with ConsoleProgress(quiet=json) as progress:
         settled = workflow.simulate(model, scenario, output, sys.argv, progress)
-    summary = workflow.settled_summary(scenario, settled)
+    summary = {**workflow.settled_summary(scenario, settled), **amplifiers_of(model, scenario)}
     raise typer.Exit(show(summary, {"waveforms": str(output)}, as_json=json))

@@ -13,7 +13,7 @@ from analogdeq.devices.read_noise import FlickerReadNoise
 from analogdeq.errors import InputError
 from analogdeq.noise.barrier import barrier_sum_S
 from analogdeq.noise.oscillators import diffusion_per_tau
-from analogdeq.oscillator_chip import AnyChip, OscillatorChip
+from analogdeq.oscillator_chip import OscillatorChip
 from analogdeq.units import BOLTZMANN_J_PER_K
 
 
@@ -38,7 +38,7 @@ class NodeNoise:
 
 
 def white_noise(
-    chip: AnyChip, *, amplifiers: bool = True, gamma: float = 1.0, lines: Tensor | None = None
+    chip: Chip | OscillatorChip, *, amplifiers: bool = True, gamma: float = 1.0, lines: Tensor | None = None
 ) -> NodeNoise:
     """Thermal noise of every resistor and amplifier of a chip, at its temperature; phase noise of its oscillators.
 

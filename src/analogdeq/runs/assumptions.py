@@ -1,10 +1,12 @@
 """Everything a run takes for granted, as rows of a table: a figure without its assumptions is an advertisement."""
 
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.chip import Chip
 from analogdeq.circuits.converters import Converter, Converting
 from analogdeq.circuits.manufacture import MadeConverter
 from analogdeq.oscillator_chip import AnyChip, OscillatorChip
 from analogdeq.report import Assumption
+from analogdeq.runs.amplifiers import amplifier_rows
 from analogdeq.runs.oscillator_assumptions import oscillator_rows
 from analogdeq.solve.options import SettleOptions
 from analogdeq.units import format_quantity
@@ -16,7 +18,11 @@ def assumptions_of(chip: AnyChip, options: SettleOptions) -> tuple[Assumption, .
     """The rows for one chip and one way of settling it."""
     if isinstance(chip, OscillatorChip):
         return tuple(Assumption(*row) for row in (*oscillator_rows(chip), *_device(chip), *_method(options)))
-    return tuple(Assumption(*row) for row in (*_circuit(chip), *_power(chip), *_device(chip), *_method(options)))
+    if isinstance(chip, AmplifiedChip):
+        rows = (*amplifier_rows(chip), *_circuit(chip.chip)[1:-1], *_power(chip.chip, chip.bias_W()))
+        return tuple(Assumption(*row) for row in (*rows, *_device(chip.chip), *_method(options)))
+    rows = (*_circuit(chip), *_power(chip, chip.bias_W()), *_device(chip), *_method(options))
+    return tuple(Assumption(*row) for row in rows)
 
 
 def _circuit(chip: Chip) -> list[tuple[str, str, str, str]]:
@@ -66,7 +72,7 @@ def _converter(converter: Converting) -> str:
     return f"{text}; INL {design.inl_lsb:g}, DNL {design.dnl_lsb:g}, noise {design.noise_lsb:g} LSB"
 
 
-def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
+def _power(chip: Chip, bias_W: float) -> list[tuple[str, str, str, str]]:
     c = chip.circuit
     bias_source = "scenario" if c.amplifier.bias_W is not None else "g_m/I_D method, design estimate"
     readout = "an ideal settle detector per sample; the clocked figure holds every sample for the slowest"
@@ -75,7 +81,7 @@ def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
     ahead = format_quantity(c.dac.conversion_s, "s")
     return [
         ("supply", "±" + format_quantity(c.supply_V, "V"), "class-B outputs draw V_DD |i|", "scenario"),
-        ("amplifier bias, whole chip", format_quantity(chip.bias_W(), "W"), "tied to bandwidth and load", bias_source),
+        ("amplifier bias, whole chip", format_quantity(bias_W, "W"), "tied to bandwidth and load", bias_source),
         ("DAC", dac, "per input conversion", c.dac.source),
         ("ADC", adc, "per output conversion", c.adc.source),
         ("conversion time", hold, "the circuit is held at rest so long", "scenario"),
@@ -85,7 +91,7 @@ def _power(chip: Chip) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _device(chip: AnyChip) -> list[tuple[str, str, str, str]]:
+def _device(chip: Chip | OscillatorChip) -> list[tuple[str, str, str, str]]:
     d = chip.device_preset
     rows = [
         ("device", d.title, "every draw comes from the chip seed", d.source),
@@ -96,7 +102,7 @@ def _device(chip: AnyChip) -> list[tuple[str, str, str, str]]:
     return rows + _age(chip)
 
 
-def _left_out(chip: AnyChip) -> tuple[str, str, str, str]:
+def _left_out(chip: Chip | OscillatorChip) -> tuple[str, str, str, str]:
     if chip.circuit.wires.are_ideal:
         return ("thermal noise, wires", "none", "settling is noiseless and wires are ideal here", "-")
     return (
@@ -107,7 +113,7 @@ def _left_out(chip: AnyChip) -> tuple[str, str, str, str]:
     )
 
 
-def _age(chip: AnyChip) -> list[tuple[str, str, str, str]]:
+def _age(chip: Chip | OscillatorChip) -> list[tuple[str, str, str, str]]:
     allowed = ", ".join(sorted(chip.care.allow)) or "nothing"
     return [
         ("age", format_quantity(chip.now_s, "s"), "since programming; 0 is the first read", "scenario"),

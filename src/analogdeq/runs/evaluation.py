@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.errors import DataError
 from analogdeq.models.hybrid import HybridDEQ
 from analogdeq.oscillator_chip import AnyChip
@@ -28,6 +29,8 @@ Float64 = npt.NDArray[np.float64]
 CHUNK = 128
 """Samples settled at once: enough to fill two cores, few enough for a progress bar to move."""
 SPECTRUM_SAMPLES = 8
+SLOW_MODES = -2.0
+"""Of a chip with its amplifiers, only eigenvalues to the right of this are kept: decay rates below 3 per tau."""
 
 
 @final
@@ -152,6 +155,8 @@ def evaluate(
         progress(int(rows[-1]) + 1, x.shape[0])
     first = model.encoder(pixels(x[:SPECTRUM_SAMPLES], chip.dtype))
     eigenvalues = flow_eigenvalues(chip, chip.drive(first), parts[0].z[:SPECTRUM_SAMPLES]) + 1
+    if isinstance(chip, AmplifiedChip):  # the amplifiers' own, far to the left, say nothing of settling
+        eigenvalues = eigenvalues[eigenvalues.real > SLOW_MODES]
     return _joined(parts, label, torch.cat(ideal), torch.cat(on_chip), eigenvalues, chip)
 
 

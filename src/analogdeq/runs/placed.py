@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.build import build_chip, build_data, only_core
 from analogdeq.chip import Chip
 from analogdeq.errors import InputError
@@ -42,6 +43,8 @@ def place(source: str, *, image: int = 0, overrides: list[str] | None = None, se
     if not 0 <= image < images.shape[0]:
         raise InputError(f"there is no test image {image}; the scenario has {images.shape[0]}, counted from 0")
     chip = build_chip(scenario, only_core(scenario, model))
+    if isinstance(chip, AmplifiedChip):
+        raise InputError(f"scenario {scenario.name!r}: SPICE netlists are of level 0; add --set circuit.level=0")
     if not isinstance(chip, Chip):
         raise InputError(f"scenario {scenario.name!r} has an oscillator core; SPICE netlists are of RC crossbars")
     with torch.no_grad():

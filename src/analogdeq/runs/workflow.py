@@ -23,6 +23,7 @@ from analogdeq.errors import DataError, InputError, RangeError, ScenarioError
 from analogdeq.library import device_preset
 from analogdeq.models.cost import Cost, cost_of
 from analogdeq.models.shapes import read_stages
+from analogdeq.runs.amplifiers import amplifier_figures
 from analogdeq.runs.device import training_device
 from analogdeq.runs.directory import RunDirectory, write_whole
 from analogdeq.runs.evaluation import CHUNK, Evaluation, evaluate, quantile
@@ -161,7 +162,8 @@ def evaluate_run(run: RunDirectory, scenario: Scenario, progress: Progress) -> E
     result.save(run.evaluation)
     # The scenario as evaluated goes with the figures: --set may have changed it from the run's own.
     noise = noise_figures(model, chip, data, build_settle_options(scenario), scenario)
-    content = {**summary_of(scenario, result), **noise, "evaluated_scenario": dump_scenario(scenario)}
+    amplifiers = amplifier_figures(model, chip, data)
+    content = {**summary_of(scenario, result), **noise, **amplifiers, "evaluated_scenario": dump_scenario(scenario)}
     write_whole(run.summary, (json.dumps(content, indent=2) + "\n").encode())
     return result
 

@@ -8,6 +8,7 @@ from typing import Literal, final
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from analogdeq.scenario.opamp import OpAmp
 from analogdeq.scenario.quantity import Farad, Hertz, Joule, Ohm, PerVolt, Ratio, Second, Siemens, Volt, Watt
 from analogdeq.scenario.section import Count, Section, broken_rule
 
@@ -130,6 +131,10 @@ class Wires(Section):
 class Circuit(Section):
     """The circuit around the conductances."""
 
+    level: Count = Field(default=0, ge=0, le=1)
+    """0 takes amplifiers as ideal: the quick model. 1 settles with their poles, gain, slew rate, swing and offset
+    (`[circuit.opamp]`): three or four states per node, stiff. See docs/amplifiers.md."""
+
     mapping: Literal["one-sided", "balanced"] = "one-sided"
     """How a weight becomes a device pair: "one-sided" leaves one device at `g_min_S` (least power), "balanced" moves
     both about the middle (constant row sum, hence constant noise gain and wire drop, for more power)."""
@@ -160,6 +165,7 @@ class Circuit(Section):
     """Conductance G_L from a node to ground. It shortens tau to C/(1/R + G_L) and scales phi by 1/(1 + R G_L)."""
 
     amplifier: Amplifier = Amplifier()
+    opamp: OpAmp = OpAmp()
     dac: Dac = Dac()
     adc: Adc = Adc()
     wires: Wires = Wires()

@@ -102,9 +102,13 @@ class _Sample:
         return rate
 
     def _scale(self, y: Float64) -> Float64:
-        """Watts times tau are far below what suits z; measured by their own size they are as accurate."""
+        """Watts times tau are far below what suits z; measured by their own size they are as accurate.
+
+        A term that begins at 0 has none yet, and gets a hundredth of the largest.
+        """
         scale = np.ones_like(y)
-        scale[self._n :] = np.maximum(np.abs(self._derivative(0.0, y)[self._n :]), 1e-300)
+        power = np.abs(self._derivative(0.0, y)[self._n :])
+        scale[self._n :] = np.maximum(power, max(1e-2 * power.max(initial=0.0), 1e-300))
         return scale
 
     def _ended(self, verdict: Verdict) -> Judgement:

@@ -14,11 +14,11 @@ class Flow:
 
     def __init__(self, core: Core, drive: Drive) -> None:
         self._core, self._drive = core, drive
-        batch = drive.current.shape[0]
-        like = drive.current
-        self._dz = torch.empty_like(like)
+        # Not in the shape of the drive: a node may have more states than one.
+        batch, like = drive.current.shape[0], drive.current
+        self._dz = like.new_empty(batch, core.n_nodes)
         self._power = like.new_empty(batch, len(core.power_terms))
-        self._work = like.new_empty(core.work_buffers, *like.shape)
+        self._work = like.new_empty(core.work_buffers, batch, core.n_nodes)
         self.evaluations = 0
 
     def start(self, z: Tensor) -> Tensor:

@@ -16,13 +16,17 @@ class RungeKutta:
     """An explicit embedded pair, first-same-as-last, evaluating into preallocated buffers.
 
     A stage combination is one matrix-vector product over the buffer of earlier stages, whatever their number.
+
+    Args:
+        tableau: the coefficients.
+        tol: errors of an energy below this part of what the step's largest power would give do not count.
     """
 
     z: Tensor
     z_new: Tensor
 
-    def __init__(self, tableau: Tableau) -> None:
-        self._tableau = tableau
+    def __init__(self, tableau: Tableau, *, tol: float = 0.0) -> None:
+        self._tableau, self._tol = tableau, tol
 
     def begin(self, core: Core, drive: Drive, z: Tensor) -> None:
         """Take a batch on; one evaluation."""
@@ -90,8 +94,15 @@ class RungeKutta:
         return torch.tensordot(self._whole, self._p.to(torch.float64), 1) * h.unsqueeze(1)
 
     def energy_error(self, h: Tensor) -> Tensor:
-        """The embedded pair's error estimate, for the energies."""
-        return torch.tensordot(self._error[0].double(), self._p.to(torch.float64), 1).abs_() * h.unsqueeze(1)
+        """The embedded pair's error estimate, for the energies.
+
+        A power that grows from nothing as a high power of time has the same relative error in steps of any length, so
+        what is too small to matter must be let go.
+        """
+        error = torch.tensordot(self._error[0].double(), self._p.to(torch.float64), 1).abs_()
+        if self._tol:
+            error.sub_(self._p[-1].amax(1, keepdim=True).to(torch.float64), alpha=self._tol).clamp_min_(0.0)
+        return error.mul_(h.unsqueeze(1))
 
     def segment(self, rows: Tensor, h: Tensor) -> "RungeKuttaSegment":
         """Copies of what some lanes' dense output needs."""

@@ -17,11 +17,13 @@ from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.switching import Switching
+from analogdeq.solve.tableau import Tableau
 from analogdeq.solve.tsit5 import TSIT5
 from analogdeq.solve.verdict import Verdict
 
 STAGE_TOLERANCE = 1e-2
-"""Residual of a matrix-free stage, relative to `rtol`: no error estimate sees it."""
+"""Residual of a matrix-free stage, relative to `rtol`: no error estimate sees it. Energies that are smaller than the
+largest by `rtol` times this are not controlled."""
 
 _TABLEAUX = {tableau.name: tableau for tableau in (TSIT5, BOSH3)}
 
@@ -102,13 +104,17 @@ def settle(
 
 def _stepper(options: SettleOptions) -> Stepper:
     """The one-step method of that name."""
+    tol = STAGE_TOLERANCE * options.rtol
 
     def implicit() -> Stepper:
-        return Rosenbrock(RODAS5P, tol=STAGE_TOLERANCE * options.rtol)
+        return Rosenbrock(RODAS5P, tol=tol)
+
+    def explicit(tableau: Tableau) -> Stepper:
+        return RungeKutta(tableau, tol=tol)
 
     if options.method == "auto":
-        return Switching(RungeKutta(TSIT5), implicit, options)
-    return implicit() if options.method == RODAS5P.name else RungeKutta(_TABLEAUX[options.method])
+        return Switching(explicit(TSIT5), implicit, options)
+    return implicit() if options.method == RODAS5P.name else explicit(_TABLEAUX[options.method])
 
 
 def _check_input(core: Core, u: Tensor, z0: Tensor | None, record: Record | None) -> None:

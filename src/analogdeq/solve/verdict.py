@@ -27,8 +27,8 @@ _ADVICE = {
     Verdict.TIMED_OUT: "still moving when the budget ended; raise max_time_tau or max_steps, or lower the gain of W "
     "(settling slows as 1/gap)",
     Verdict.OSCILLATING: "on a limit cycle, so more time will not help; lower the gain of W or its skew part "
-    "(a rest needs max Re eig(D W) < 1); oscillators drift like this outside their locking range: "
-    "inject or couple more strongly, or detune less",
+    "(a rest needs max Re eig(D W) < 1, and at circuit level 1 fast amplifiers); oscillators drift like this outside "
+    "their locking range: inject or couple more strongly, or detune less",
     Verdict.DIVERGED: "left every bound; the drive or state is not finite, or the loop gain of an unbounded "
     "activation is 1 or more: bound the activation, lower W, or look for NaN in the input",
 }
