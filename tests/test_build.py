@@ -115,6 +115,20 @@ def test_settle_and_fit_options_arrive_with_their_values() -> None:
     assert fit.spectral_bound is None
 
 
+@pytest.mark.parametrize("scenario", ["cifar10-small", "digits-digital", "digits-oscillator"])
+def test_energy_is_a_penalty_for_dense_hybrids_alone(scenario: str) -> None:
+    with pytest.raises(InputError, match=r"train\.penalty\.energy = 0\.5 takes model\.kind = 'hybrid' with one dense"):
+        build_fit_options(load_scenario(scenario, ["train.penalty.energy=0.5"]))
+
+
+def test_the_penalties_arrive_with_the_circuit_whose_joules_they_lower() -> None:
+    s = load_scenario("digits-crossbar", ["train.penalty.energy=0.5", "train.penalty.settling_time=0.1"])
+    penalty = build_fit_options(s).penalty
+    assert (penalty.energy, penalty.settling_time) == (0.5, 0.1)
+    assert penalty.circuit == build_circuit(s)
+    assert penalty.settle == build_settle_options(s)
+
+
 def test_the_model_has_the_shape_type_and_solvers_asked_for() -> None:
     model = build_model(
         scenario(

@@ -229,16 +229,30 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
         input_noise=t.input_noise,
         augmentation=Augmentation() if t.augmentation == "crop-flip" else None,
         mixed_precision=t.precision == "mixed",
-        penalty=Penalty(
-            residual=t.penalty.residual,
-            jacobian=t.penalty.jacobian,
-            abscissa=t.penalty.abscissa,
-            abscissa_above=t.penalty.abscissa_above,
-            probability=t.penalty.probability,
-        ),
+        penalty=_penalty(scenario),
         clip_rms=t.hardware.clip_rms,
         hardware=hardware_of(scenario, build_circuit(scenario)),
         seed=scenario.seeds.train,
+    )
+
+
+def _penalty(scenario: Scenario) -> Penalty:
+    p, m = scenario.train.penalty, scenario.model
+    if p.energy > 0 and (m.kind != "hybrid" or m.core != "dense" or scenario.oscillator.core != "none"):
+        raise InputError(
+            f"scenario {scenario.name!r}: train.penalty.energy = {p.energy} takes model.kind = 'hybrid' with one dense "
+            "RC core; settling_time takes any equilibrium of resistors and capacitors"
+        )
+    return Penalty(
+        residual=p.residual,
+        jacobian=p.jacobian,
+        abscissa=p.abscissa,
+        abscissa_above=p.abscissa_above,
+        settling_time=p.settling_time,
+        energy=p.energy,
+        circuit=build_circuit(scenario) if p.energy > 0 else None,
+        settle=build_settle_options(scenario),
+        probability=p.probability,
     )
 
 

@@ -48,6 +48,18 @@ def test_the_neumann_series_says_that_it_diverges_and_leaves_no_gradient_behind(
     assert core.b.grad is None
 
 
+def test_a_residual_of_a_few_tolerances_is_let_pass_and_one_of_many_is_not() -> None:
+    core = trainable([[0.5]], activation="identity")  # k products leave 2^-k
+    for products, is_enough in ((8, True), (7, False)):
+        gradient = ImplicitGradient(solver="fixed-point", tol=1e-3, max_iter=products)
+        z = equilibrium(core, torch.ones(1, 1, dtype=torch.float64), gradient=gradient)
+        if is_enough:  # 3.9e-3 is below 4 tolerances
+            z.sum().backward()
+            continue
+        with pytest.raises(GradientError, match="missed its tolerance"):
+            z.sum().backward()
+
+
 @every_solver
 def test_a_fold_has_no_gradient(solver: str) -> None:
     core = trainable([[1.0]], activation="identity")  # every z is an equilibrium: I - J = 0

@@ -162,6 +162,8 @@ def test_a_warm_start_that_is_worse_than_none_is_left_out() -> None:
     start.keep(1e6 * torch.ones_like(v))
     found = ImplicitGradient(tol=1e-9, max_iter=400, warm_start=start).solve(j, g)
     torch.testing.assert_close(found.x, v, rtol=1e-6, atol=1e-7)
+    cold = ImplicitGradient(tol=1e-9, max_iter=400).solve(j, g)
+    assert torch.equal(found.iterations, cold.iterations + 1)  # the product that told how bad it was
     start.keep(torch.full_like(v, torch.nan))
     assert start.guess(g) is None
     start.keep(v)

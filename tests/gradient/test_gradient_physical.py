@@ -11,7 +11,9 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from analogdeq.chip import Chip
+from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.circuits.mapping import map_weights
 from analogdeq.cores.rc import RCCore
 from analogdeq.devices.preset import DevicePreset
 from analogdeq.errors import GradientError, InputError
@@ -21,11 +23,19 @@ from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.log import SolveLog
 from analogdeq.gradient.machine import through_chip
 from analogdeq.gradient.physical import PhysicalAdjoint
+from analogdeq.gradient.transposed import TransposedCore
+from analogdeq.solve.settle import settle
 
 ROUGH = DevicePreset(
     name="rough", title="rough", g_min_S=0.0, g_max_S=float("inf"), sigma_S=(0.05,), source="made up for this test"
 )
 EXACT = ImplicitGradient(solver="dense")
+
+
+def drivers_alone(circuit: CrossbarCircuit) -> CrossbarCircuit:
+    """Without bias and conversions, so that no error of the drivers' joules hides behind the rest."""
+    converter = replace(circuit.adc, energy_J=0.0)
+    return replace(circuit, amplifier=Amplifier(bias_W=0.0), dac=converter, adc=converter)
 
 
 def random_problem(n: int = 8, batch: int = 3, **options: float) -> tuple[RCCore, Tensor, Tensor]:
@@ -53,45 +63,73 @@ def test_a_circuit_that_picard_cannot_solve_has_a_physical_adjoint() -> None:
     assert relative_error(core, u, torch.randn(3, 2, dtype=torch.float64), PhysicalAdjoint(options=FINE)) < 1e-6
 
 
-def test_its_time_and_joules_are_those_of_the_adjoint_equation_integrated_elsewhere() -> None:
+@pytest.mark.parametrize(
+    "circuit",
+    [CIRCUIT, drivers_alone(CIRCUIT), drivers_alone(LEAKY)],
+    ids=["whole", "drivers alone", "leaky, drivers alone"],
+)
+def test_its_time_and_joules_are_those_of_the_adjoint_equation_integrated_elsewhere(circuit: CrossbarCircuit) -> None:
     W, U, b = parameters(8, 3, radius=0.8, seed=1)
-    eye = torch.eye(8, dtype=torch.float64)
-    core, u = trainable(W - 2 * eye, b, U), inputs(1, 3)  # negative feedback: v stays within the converters' range
+    eye, a = torch.eye(8, dtype=torch.float64), circuit.gain
+    core, u = trainable(W - 2 * eye, b, U, gain=a), inputs(1, 3)  # negative feedback: v stays within the range
     g = torch.tensor(np.random.default_rng(2).normal(size=(1, 8)))
     log = SolveLog()
-    z = equilibrium(core, u, forward=ROOT, gradient=PhysicalAdjoint(circuit=CIRCUIT, options=FINE), log=log)
+    z = equilibrium(core, u, forward=ROOT, gradient=PhysicalAdjoint(circuit=circuit, options=FINE), log=log)
     z.backward(g)
     W, U, b = (p.detach().numpy() for p in (core.W, core.U, core.b))
-    S = 1 - z.detach().numpy()[0] ** 2
+    slope = 1 - (z.detach().numpy()[0] / a) ** 2
     unit = (g / g.abs().max())[0].numpy()
-    v_star = np.linalg.solve(np.eye(8) - W.T * S, unit)
+    v_star = np.linalg.solve(np.eye(8) - a * W.T * slope, unit)
     assert np.abs(v_star).max() < 1
     whole = np.concatenate((W, U, b[:, None]), 1)
-    step_S = (CIRCUIT.g_max_S - CIRCUIT.g_min_S) / np.abs(whole).max()
-    pair_S = 2 * CIRCUIT.g_min_S + np.abs(W) * step_S
-    volt, rail = CIRCUIT.unit_voltage_V, CIRCUIT.supply_V
+    step_S = (circuit.g_max_S - circuit.g_min_S) / np.abs(whole).max()
+    pair_S = 2 * circuit.g_min_S + np.abs(W) * step_S
+    volt, rail = circuit.unit_voltage_V, circuit.supply_V
 
     def watts(v: np.ndarray) -> float:
-        line, p = S * v, W.T @ (S * v) + unit
-        current = (pair_S.sum(1) * np.abs(line)).sum() + step_S * np.abs(unit).sum()
-        current += step_S * np.abs(p).sum() + np.abs(p - v).sum() / CIRCUIT.node_R_ohm
+        line = slope * v
+        p = W.T @ line + unit / a  # what the amplifier puts out; a leaky node comes to rest at a times it
+        current = (pair_S.sum(1) * np.abs(line)).sum() + step_S * np.abs(unit / a).sum()
+        current += step_S * np.abs(p).sum() + np.abs(p - v).sum() / circuit.node_R_ohm
         return float(volt * rail * current)
 
     def rhs(_s: float, y: np.ndarray) -> np.ndarray:
-        return np.append(W.T @ (S * y[:-1]) + unit - y[:-1], watts(y[:-1]))
+        return np.append(a * W.T @ (slope * y[:-1]) + unit - y[:-1], watts(y[:-1]))
 
     path = solve_ivp(rhs, (0, 200), np.zeros(9), rtol=1e-11, atol=1e-13, dense_output=True, method="DOP853")
     grid = np.linspace(0, 200, 400_001)
     outside = np.abs(path.sol(grid)[:-1] - v_star[:, None]).max(0) > FINE.band
     t = grid[np.nonzero(outside)[0].max()]
-    tau, hold = CIRCUIT.tau_s, CIRCUIT.adc.conversion_s
+    tau, hold = circuit.tau_s, circuit.adc.conversion_s
     drivers_J = path.sol(t)[-1] * tau + watts(v_star) * hold
     gains = 1 + pair_S.sum(0) / step_S + 1  # the devices at a summing node, and the resistor that brings g
-    bias_W = sum(CIRCUIT.amplifier.quiescent_W(k, tau, rail) for k in gains)
-    bias_W += 4 * 8 * CIRCUIT.amplifier.quiescent_W(2.0, tau, rail)
-    expected_J = drivers_J + bias_W * (t * tau + hold) + 16 * 1e-12
-    assert log.backward_time_s == pytest.approx(t * tau, rel=1e-3)
-    assert log.backward_energy_J == pytest.approx(expected_J, rel=1e-3)
+    bias_W = sum(circuit.amplifier.quiescent_W(k, tau, rail) for k in gains)
+    bias_W += 4 * 8 * circuit.amplifier.quiescent_W(2.0, tau, rail)
+    expected_J = drivers_J + bias_W * (t * tau + hold) + 16 * circuit.adc.energy_J
+    assert log.backward_time_s == pytest.approx(t * tau, rel=1e-3, abs=0)
+    assert log.backward_energy_J == pytest.approx(expected_J, rel=1e-3, abs=0)
+
+
+def test_the_heat_of_an_adjoint_settle_and_what_it_stores_are_those_of_one_driven_node() -> None:
+    # W = 0 but for one device, read into node 0 by no one: v_i = g (1 - exp(-t)), line currents by hand.
+    circuit = drivers_alone(LEAKY)
+    a, n, g = circuit.gain, 2, 0.5
+    W = torch.tensor([[0.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
+    core = TransposedCore(W, rate=None, tau_s=circuit.tau_s, gap=0.0, circuit=circuit, pairs=map_weights(W, circuit))
+    nothing, source = torch.zeros(1, n, dtype=torch.float64), torch.tensor([[0.0, g]], dtype=torch.float64)
+    out = settle(core, torch.cat((source, nothing), 1), rtol=1e-8, atol=1e-10)  # slope 0: no line carries anything
+    ledger, t, hold = out.ledger, float(out.t_settle_s), circuit.adc.conversion_s
+    s, volt2, step_S = t / circuit.tau_s, circuit.unit_voltage_V**2, circuit.g_max_S - circuit.g_min_S
+    v, p = g * (1 - np.exp(-s)), g / a
+    assert ledger.crossbar_J.item() == pytest.approx(volt2 * step_S * p**2 * (t + hold), rel=1e-6, abs=0)
+    assert ledger.feedback_J.item() == pytest.approx(volt2 * step_S * p**2 * (t + hold), rel=1e-6, abs=0)
+    # (p - v)^2 / R + G_L v^2 until readout, and at rest while the converter holds it.
+    x = np.linspace(0, s, 200_001)
+    heat = (p - g * (1 - np.exp(-x))) ** 2 / circuit.node_R_ohm + circuit.node_leak_S * (g * (1 - np.exp(-x))) ** 2
+    at_rest = (p - g) ** 2 / circuit.node_R_ohm + circuit.node_leak_S * g**2
+    expected = volt2 * (np.trapezoid(heat, x) * circuit.tau_s + at_rest * hold)
+    assert ledger.node_J.item() == pytest.approx(expected, rel=1e-3, abs=0)
+    assert ledger.stored_J.item() == pytest.approx(0.5 * circuit.node_C_F * volt2 * v**2, rel=3e-3, abs=0)
 
 
 def test_a_solution_beyond_the_range_is_settled_again_smaller_and_both_settles_are_paid_for() -> None:
@@ -139,6 +177,28 @@ def test_noise_averages_out_over_the_readout_window() -> None:
     ]
     assert 0.005 < errors[1] < errors[0] < 0.5
     assert errors[0] / errors[1] == pytest.approx(5, rel=0.5)  # the square root of 25 times the window
+
+
+def test_the_readout_window_of_a_noisy_adjoint_is_paid_for_in_seconds_and_joules() -> None:
+    core, u, g = random_problem(batch=1)
+    core.W.data -= 2 * torch.eye(8, dtype=torch.float64)  # v stays within the range: one settle
+    logs = {}
+    for circuit in (CIRCUIT, drivers_alone(CIRCUIT)):
+        for window in (None, 10.0, 30.0):
+            log = logs[circuit is CIRCUIT, window] = SolveLog()
+            noise = {} if window is None else {"noise": 1e-9, "average_tau": window}
+            way = PhysicalAdjoint(circuit=circuit, options=FINE, **noise)
+            equilibrium(core, u, forward=ROOT, gradient=way, log=log).backward(g)
+    quiet, ten, thirty = (logs[True, window].backward_time_s / CIRCUIT.tau_s for window in (None, 10.0, 30.0))
+    assert ten - quiet == pytest.approx(5 + 10, rel=1e-6)  # five time constants to forget where it began
+    assert thirty - ten == pytest.approx(20, rel=1e-6)
+    # Beyond the bias, the window costs the drivers' watts at rest: what is held while the state is converted, too.
+    watts = [
+        (logs[False, 30.0].backward_energy_J - logs[False, window].backward_energy_J) / (more * CIRCUIT.tau_s)
+        for window, more in ((10.0, 20), (None, 35))
+    ]
+    assert watts[0] == pytest.approx(watts[1], rel=1e-6)
+    assert watts[0] > 0.1 * CIRCUIT.unit_voltage_V * CIRCUIT.supply_V * CIRCUIT.g_max_S
 
 
 def test_an_uncoupled_node_fluctuates_by_the_noise_asked_for() -> None:

@@ -55,6 +55,26 @@ def test_shine_alone_is_rough_and_refining_makes_it_exact() -> None:
     assert errors[2] < 1e-8 < errors[1] < errors[0]
 
 
+def test_shine_alone_is_the_transpose_of_the_inverse_that_the_search_left_and_logs_what_it_misses() -> None:
+    W, U, b = parameters(6, 3, radius=0.8, seed=2)  # not symmetric, so the transpose is another matrix
+    core, u = trainable(W, b, U), inputs(2, 3)
+    g, search, log = torch.tensor(np.random.default_rng(3).normal(size=(2, 6))), ByBroyden(tol=1e-12), SolveLog()
+    with torch.no_grad():
+        found = search.solve(core, u)
+    unit = g / g.abs().amax(1, keepdim=True)
+    u_k, w_k = (t.numpy() for t in (found.inverse.u, found.inverse.w))
+    H = -np.eye(6) + np.einsum("bki,bkj->bij", u_k, w_k)
+    v = -np.einsum("bij,bi->bj", H, unit.numpy())
+    S = 1 - found.z.numpy() ** 2
+    left = unit.numpy() + (S * v) @ W.numpy() - v
+    missed = np.linalg.norm(left, axis=1) / np.linalg.norm(unit.numpy(), axis=1)
+    assert missed.max() < 1, "it would fall back to v = g"
+    ours = gradients(core, u, equilibrium(core, u, forward=search, gradient=ShineGradient(), log=log), g)["b"]
+    size = g.abs().amax(1, keepdim=True).numpy()
+    np.testing.assert_allclose(ours.numpy(), (S * v * size).sum(0), rtol=1e-9)
+    assert log.backward_residual == pytest.approx(missed.max(), rel=1e-9)
+
+
 def test_shine_needs_a_search_that_leaves_its_inverse() -> None:
     core = trainable([[0.5]])
     z = equilibrium(core, torch.ones(1, 1, dtype=torch.float64), forward=ROOT, gradient=ShineGradient())

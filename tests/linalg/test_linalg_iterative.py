@@ -83,6 +83,19 @@ def test_products_are_counted(name: str) -> None:
     assert count[0] - 2 <= int(found.iterations) <= count[0]
 
 
+@pytest.mark.parametrize("name", ["anderson", "broyden"])
+def test_what_a_search_that_fails_gives_back_is_no_worse_than_zero(name: str) -> None:
+    J, y = systems(12, radius=30.0)
+    few = {
+        "anderson": lambda m: solve_anderson(m, y, tol=1e-10, max_iter=4, memory=1),
+        "broyden": lambda m: solve_broyden(m, y, tol=1e-10, max_iter=4),
+    }[name]
+    found = few(product(J))
+    true = (y + product(J)(found.x) - found.x).norm(dim=1) / y.norm(dim=1)
+    assert true.max() <= 1 + 1e-12
+    torch.testing.assert_close(found.relative_residual, true, rtol=1e-9, atol=0)
+
+
 def test_the_adaptive_solver_stays_with_the_series_on_a_disc_and_leaves_it_on_a_line() -> None:
     J, y = systems(40, radius=0.5)
     series = solve_adaptive(product(J), y, tol=1e-8, max_iter=400)
@@ -116,6 +129,27 @@ def test_conjugate_gradients_solve_a_network_with_saturated_nodes_in_few_product
     assert found.iterations.max() <= 26
     only_saturated = solve_cg(lambda v: 0 * v, y, weight=torch.zeros_like(y), tol=1e-10, max_iter=5)
     torch.testing.assert_close(only_saturated.x, y)
+
+
+def test_conjugate_gradients_end_within_as_many_products_as_there_are_eigenvalues_and_count_them_per_sample() -> None:
+    # Hestenes and Stiefel's theorem: in exact arithmetic one product per distinct eigenvalue.
+    Q = torch.tensor(np.linalg.qr(np.random.default_rng(1).normal(size=(12, 12)))[0])
+    y = torch.tensor(np.random.default_rng(2).normal(size=(3, 12)))
+    spectra = torch.stack(
+        [torch.tensor(([0.5] * 12, [-3.0, 0.9] * 6, [-2.0, -0.5, 0.7, 0.95] * 3)[k]) for k in range(3)]
+    )
+    J = (Q * spectra.double().unsqueeze(1)) @ Q.T
+    found = solve_cg(product(J), y, weight=torch.ones_like(y), tol=1e-10, max_iter=50)
+    assert found.iterations.tolist() == [1, 2, 4]
+    torch.testing.assert_close(found.x, exact(J, y), rtol=1e-8, atol=0)
+
+
+def test_andersons_method_without_a_limit_on_its_memory_needs_one_product_more_than_unknowns() -> None:
+    # H. F. Walker, P. Ni, SIAM J. Numer. Anal. 49:1715 (2011), theorem 2.2: it is GMRES, a step behind.
+    J, y = systems(7, radius=0.8, seed=3)
+    found = solve_anderson(product(J), y, tol=1e-8, max_iter=50, memory=20)
+    assert found.iterations.max() <= 7 + 2
+    assert found.relative_residual.max() <= 1e-8
 
 
 def test_conjugate_gradients_refuse_a_network_that_is_not_symmetric() -> None:

@@ -161,6 +161,29 @@ def test_gmres_ends_after_as_many_products_as_there_are_unknowns() -> None:
         assert relative_error(solution.x, exact(J, y)).max() < 1e-6
 
 
+def with_singular_values_down_to_a_millionth() -> tuple[Tensor, Tensor]:
+    """J with I - J of condition 1e6, of 24 unknowns: as many as fit into one Krylov space."""
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.normal(size=(24, 24)))[0] for _ in range(2))
+    return tensor(np.eye(24) - left @ np.diag(np.logspace(0, -6, 24)) @ right)[None], tensor(rng.normal(size=(1, 24)))
+
+
+def test_gmres_keeps_its_basis_orthogonal_where_the_system_is_badly_conditioned() -> None:
+    J, y = with_singular_values_down_to_a_millionth()
+    solution = solve_gmres(matvec(J), y, tol=1e-9, max_iter=200)
+    assert int(solution.iterations) == 24
+    assert float(solution.relative_residual) < 1e-9
+
+
+def test_gmres_in_single_precision_reports_the_residual_that_is_left_and_not_the_recurrence() -> None:
+    J, y = (t.float() for t in with_singular_values_down_to_a_millionth())
+    solution = solve_gmres(matvec(J), y, tol=1e-5, max_iter=200)
+    x = solution.x.double()
+    true = (y.double() - x + matvec(J.double())(x)).norm() / y.double().norm()
+    assert float(true) > 1e-4  # more than single precision can do, so a smaller figure would be made up
+    assert float(solution.relative_residual) > 0.5 * float(true)
+
+
 def test_gmres_converges_across_restarts() -> None:
     J, y = random_systems(4, 60, radius=0.8, seed=5)
     solution = solve_gmres(matvec(J), y, tol=1e-10, max_iter=600, restart=8)

@@ -175,7 +175,10 @@ def test_the_probability_is_how_often_a_step_pays() -> None:
     assert 70 <= sum(paid) <= 130
 
 
-@pytest.mark.parametrize("wrong", [{"jacobian": -1.0}, {"residual": float("nan")}, {"probability": 0.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"settling_time": -1.0}, {"energy": 1.0}, {"jacobian": -1.0}, {"residual": float("nan")}, {"probability": 0.0}],
+)
 def test_weights_that_are_no_weights_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         Penalty(**wrong)

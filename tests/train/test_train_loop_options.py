@@ -120,6 +120,19 @@ def test_tensorboard_gets_every_number_where_it_is_installed(tmp_path: Path, mon
     assert Recorder.written == expected
 
 
+def test_tensorboard_reads_back_what_was_written(tmp_path: Path) -> None:
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is not installed"
+    )
+    table = fit(trainer(epochs=2), tmp_path)
+    events = reader.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    names = {name for row in table for name in row if name != "epoch"}
+    assert set(events.Tags()["scalars"]) == names
+    for name in names:
+        read = [(event.step, event.value) for event in events.Scalars(name)]
+        assert read == [(row["epoch"], pytest.approx(row[name], rel=1e-6)) for row in table]
+
+
 def test_without_tensorboard_there_are_the_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert board(tmp_path) is None

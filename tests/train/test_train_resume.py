@@ -1,10 +1,12 @@
 """A training that was cut off goes on as if it had not been."""
 
+import pickle
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from training import fit, rows, same_bits, small_model, some_digits, trainer, untimed
@@ -31,6 +33,37 @@ def count(module, args):
 
 training.model.register_forward_pre_hook(count)
 fit(training, Path(sys.argv[2]))
+"""
+
+
+RECIPE = """
+import os, signal, sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+from training import fit, rows
+from analogdeq.build import build_data, build_fit_options, build_model
+from analogdeq.scenario import load_scenario
+from analogdeq.train.fit import Trainer
+
+# All that the recipes use: a chain, spectral bounds, warm-up, cosine, augmentation, a random penalty, two groups.
+scenario = load_scenario("cifar10", [
+    "model.stages=6@8, 5@4", "model.inputs=4", "train.precision=full", "train.epochs=3", "train.batch_size=8",
+    "task.train_limit=20", "task.test_limit=4", "task.checksums=none", "train.device=cpu",
+    "train.penalty.probability=0.5", "train.warmup_epochs=1"])
+folder, dies_in = Path(sys.argv[2]), int(sys.argv[3])
+training = Trainer(build_model(scenario), build_data(scenario), build_fit_options(scenario))
+if rows(folder):
+    training.resume(folder / "checkpoint.pt", folder / "metrics.jsonl")
+steps = [0]
+
+def count(module, args):
+    steps[0] += training.model.training
+    if steps[0] == 3 * dies_in - 1:  # three steps an epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training.model.register_forward_pre_hook(count)
+fit(training, folder)
 """
 
 
@@ -65,6 +98,30 @@ def test_a_killed_process_resumes_to_the_same_bits(tmp_path: Path, whole: Path) 
     assert [row["epoch"] for row in rows(tmp_path)] == [1, 2]
     go_on(tmp_path)
     assert_same(tmp_path, whole)
+
+
+def test_a_killed_training_of_the_cifar_recipe_resumes_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = tmp_path / "data" / "cifar-10-batches-py"
+    batches.mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    for name in (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"):
+        table = {b"labels": draw.integers(0, 10, 4).tolist(), b"data": draw.integers(0, 256, (4, 3072), dtype=np.uint8)}
+        (batches / name).write_bytes(pickle.dumps(table, protocol=2))
+    monkeypatch.setenv("ANALOGDEQ_DATA", str(tmp_path / "data"))
+
+    def run(folder: Path, dies_in_epoch: int) -> int:
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-c", RECIPE, str(Path(__file__).parent), str(folder), str(dies_in_epoch)]
+        return subprocess.run(command, capture_output=True, check=False, timeout=120).returncode
+
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    assert run(undisturbed, 99) == 0
+    assert run(killed, 3) == -signal.SIGKILL
+    assert [row["epoch"] for row in rows(killed)] == [1, 2]
+    assert run(killed, 99) == 0
+    assert_same(killed, undisturbed)
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4])

@@ -116,15 +116,19 @@ class _Known:
 @final
 @dataclass(frozen=True)
 class _Supply:
-    """The drivers' power of a core, and a unit of power near 1 for it, so that tolerances fit."""
+    """The drivers' power of a core, and a unit of power near 1 for it, so that tolerances fit.
+
+    It holds the parameters themselves: asked for again on the way back, a parametrised W would be another tensor.
+    """
 
     core: RCCore
+    parameters: tuple[Tensor, ...]
     model: SupplyPower
     unit_W: float
 
     def __call__(self, z: Tensor, u: Tensor) -> Tensor:
         """(batch,) [W]."""
-        p = self.core.preactivation_with(z, u, *self.core.trainable())
+        p = self.core.preactivation_with(z, u, *self.parameters)
         return self.model.drivers_W(z, p, self.core.activation.function(p), u)
 
 
@@ -142,7 +146,8 @@ def _supply(core: DifferentiableCore, circuit: CrossbarCircuit | None, u: Tensor
             f"the core has tau = {core.tau_s:g} s and gain {core.gain:g}, the circuit makes {circuit.tau_s:g} s and "
             f"{circuit.gain:g}; give the core the circuit's tau_s and gain"
         )
-    supply = _Supply(core, SupplyPower(circuit, *core.trainable()), 1.0)
+    parameters = core.trainable()
+    supply = _Supply(core, parameters, SupplyPower(circuit, *parameters), 1.0)
     with torch.no_grad():
         at_start = float(supply(core.initial_state(core.drive(u)), u).mean())
     return replace(supply, unit_W=at_start or 1.0)

@@ -9,6 +9,7 @@ from analogdeq.cores.conv import ConvCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.gradient.forward import Forward
 from analogdeq.gradient.method import Gradient
+from analogdeq.models.centred import Centred
 from analogdeq.models.chain import ChainDEQ
 from analogdeq.models.feedforward import Feedforward, ResidualBlock
 from analogdeq.models.hybrid import HybridDEQ
@@ -39,14 +40,15 @@ def conv_equilibria(
 ) -> HybridDEQ | ChainDEQ:
     """A convolutional hybrid, initialised from `generator` alone; one core can be placed on a chip, a chain cannot.
 
-    Each stage is a strided convolution, group norm and tanh into `inputs` channels, then a core of 3 x 3 kernels W and
-    U. W starts with standard deviation analog_init_gain / sqrt(9 C), so that its spectral radius on a large image
-    starts near `analog_init_gain`.
+    Pixels are centred first. Each stage is a strided convolution, group norm and tanh into `inputs` channels, then a
+    core of 3 x 3 kernels W and U. W starts with standard deviation analog_init_gain / sqrt(9 C), so that its spectral
+    radius on a large image starts near `analog_init_gain`.
     """
     encoders: list[nn.Module] = []
     cores: list[SaturatingNetwork] = []
     for before, stage in zip((image, *map(_shape, stages)), stages, strict=False):
-        encoder = nn.Sequential(*_shrink(before, stage, inputs), nn.Tanh(), nn.Flatten())
+        centre = [] if encoders else [Centred()]
+        encoder = nn.Sequential(*centre, *_shrink(before, stage, inputs), nn.Tanh(), nn.Flatten())
         fill_(encoder, generator)
         encoders.append(encoder)
         cores.append(_core(stage, inputs, activation, analog_init_gain, tau_s, gain, generator))
@@ -60,7 +62,7 @@ def conv_feedforward(
     *, image: ImageShape, inputs: int, stages: tuple[Stage, ...], classes: int, generator: Generator
 ) -> Feedforward:
     """The same encoders and readout with a residual block of a core's shapes in each core's place."""
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [Centred()]
     for before, stage in zip((image, *map(_shape, stages)), stages, strict=False):
         block = ResidualBlock(inputs, stage.channels, _groups(stage.channels))
         layers += [*_shrink(before, stage, inputs), nn.ReLU(), block, nn.Flatten()]

@@ -26,8 +26,15 @@ class Penalty(Section):
     abscissa_above: Ratio = Field(default=0.0, ge=-100, le=100)
     """Numerical abscissa up to which nothing is charged. The circuit's distances shrink by 1 minus it per tau."""
 
+    settling_time: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the mean settling time in time constants of the ideal core, by the adjoint through its transient."""
+
+    energy: Ratio = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the mean natural logarithm of the energy until readout, on the scenario's circuit with exact devices;
+    for hybrids with one dense RC core."""
+
     probability: Ratio = Field(default=1.0, gt=0, le=1)
-    """Probability of a step to compute `jacobian` and `abscissa` at all; 0.05 costs almost nothing."""
+    """Probability of a step to compute any term but `residual` at all; 0.05 costs almost nothing."""
 
 
 @final

@@ -1,14 +1,17 @@
-"""Loss terms that make equilibria easier to reach: residual, Jacobian norm, numerical abscissa."""
+"""Loss terms that make equilibria easier to reach: residual, Jacobian norm, numerical abscissa, and all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Generator, Tensor
 
+from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.errors import InputError
+from analogdeq.solve.options import SettleOptions
 from analogdeq.stability.lanczos import largest_eigenpair
 from analogdeq.stability.reached import Reached
+from analogdeq.stability.settling_penalty import settling_penalties
 
 LANCZOS_STEPS = 12
 
@@ -80,13 +83,21 @@ class Penalty:
         jacobian: weight of `jacobian_penalty`.
         abscissa: weight of the mean of max(0, numerical abscissa - `abscissa_above`).
         abscissa_above: abscissa up to which nothing is charged.
-        probability: of a step to compute `jacobian` and `abscissa` at all.
+        settling_time: weight of the mean settling time in time constants.
+        energy: weight of the mean natural logarithm of the energy until readout.
+        circuit: whose energy; needed where `energy` has weight.
+        settle: how the settle of the last two is integrated, and what band it ends in.
+        probability: of a step to compute all but `residual` at all.
     """
 
     residual: float = 0.0
     jacobian: float = 0.0
     abscissa: float = 0.0
     abscissa_above: float = 0.0
+    settling_time: float = 0.0
+    energy: float = 0.0
+    circuit: CrossbarCircuit | None = None
+    settle: SettleOptions = field(default_factory=SettleOptions)
     probability: float = 1.0
 
     def __post_init__(self) -> None:
@@ -95,20 +106,26 @@ class Penalty:
         Raises:
             InputError: naming them.
         """
-        for name in ("residual", "jacobian", "abscissa"):
+        for name in ("residual", "jacobian", "abscissa", "settling_time", "energy"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"penalty {name} = {getattr(self, name)!r} must be a number that is not negative")
         if not 0 < self.probability <= 1:
             raise InputError(f"penalty probability = {self.probability!r} must lie above 0 and not above 1")
+        if self.energy > 0 and self.circuit is None:
+            raise InputError(f"penalty energy = {self.energy!r} needs a circuit, whose joules it lowers")
 
     @property
     def is_on(self) -> bool:
         """Whether any term has weight."""
-        return self.residual > 0 or self._is_random
+        return self.residual > 0 or self._is_random or self._is_settling
 
     @property
     def _is_random(self) -> bool:
         return self.jacobian > 0 or self.abscissa > 0
+
+    @property
+    def _is_settling(self) -> bool:
+        return self.settling_time > 0 or self.energy > 0
 
     def of(self, equilibria: list[Reached], rows: Tensor, batch: int, generator: Generator) -> Tensor:
         """The sum of all terms over the cores of a forward pass.
@@ -126,15 +143,26 @@ class Penalty:
         total = equilibria[0].z.new_zeros(())
         if self.residual > 0:
             total = total + self.residual * sum(residual_penalty(reached) for reached in equilibria)
-        if not self._is_random or float(torch.rand((), generator=generator)) >= self.probability:
+        is_dear = self._is_random or self._is_settling
+        if not is_dear or float(torch.rand((), generator=generator)) >= self.probability:
             return total
         for reached in equilibria:
-            noise = torch.randn(batch, reached.z.shape[1], generator=generator)[rows].to(reached.z)
-            if self.jacobian > 0:
-                total = total + self.jacobian * jacobian_penalty(reached, noise)
-            if self.abscissa > 0:
-                excess = numerical_abscissa(reached, noise) - self.abscissa_above
-                total = total + self.abscissa * excess.clamp_min(0).mean()
+            if self._is_random:
+                noise = torch.randn(batch, reached.z.shape[1], generator=generator)[rows].to(reached.z)
+                total = total + self._of_jacobian(reached, noise)
+            if self._is_settling:
+                circuit = self.circuit if self.energy > 0 else None
+                time_tau, log_energy = settling_penalties(reached, circuit, self.settle)
+                total = total + self.settling_time * time_tau + self.energy * log_energy
+        return total
+
+    def _of_jacobian(self, reached: Reached, noise: Tensor) -> Tensor:
+        total = reached.z.new_zeros(())
+        if self.jacobian > 0:
+            total = total + self.jacobian * jacobian_penalty(reached, noise)
+        if self.abscissa > 0:
+            excess = numerical_abscissa(reached, noise) - self.abscissa_above
+            total = total + self.abscissa * excess.clamp_min(0).mean()
         return total
 
 
