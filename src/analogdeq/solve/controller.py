@@ -15,11 +15,11 @@ LEAST_SHARE = 2e-3
 
 
 def error_share(rate: Tensor, h: Tensor) -> Tensor:
-    """(lane,): the part of the relative tolerance that one step may use up.
+    """(lane,): the part of the tolerance that one step may use up.
 
     A relative error e per step moves a settling time by e / (rate h) of itself, so a decay that takes many steps per
-    e-fold has less to give to each. And a motion |F - z| that decays at more than 1 / tau is larger than the distance
-    from rest, which is what counts, by about that rate.
+    e-fold has less to give to each; the absolute tolerance is shared out in the same way. And a motion |F - z| that
+    decays at more than 1 / tau is larger than the distance from rest, which is what counts, by about that rate.
 
     Args:
         rate: (lane,) [1/tau]. Mean rate at which the motion has grown or decayed since the start.

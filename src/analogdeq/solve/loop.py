@@ -134,8 +134,10 @@ class SettleLoop:
         elapsed = lanes.time + h
         rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
         share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, elapsed)
-        allowed = lanes.motion * share * options.rtol
-        ratio = error / allowed.add_(options.atol * self._core.full_scale)
+        allowed = (lanes.motion * options.rtol).add_(options.atol * self._core.full_scale).mul_(share)
+        ratio = error / allowed.clamp_min_(
+            min(options.atol, 2 * torch.finfo(self._core.dtype).eps) * self._core.full_scale
+        )
         if not self._has_power:
             return ratio
         allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
