@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from analogdeq.cores.core import Core
+
 SAFETY = 0.9
 NOW, BEFORE = 1.0, 0.25
 """Exponents of this step's error and of the last accepted one's, times the order."""
@@ -15,11 +17,11 @@ LEAST_SHARE = 2e-3
 
 
 def error_share(rate: Tensor, h: Tensor) -> Tensor:
-    """(lane,): the part of the relative tolerance that one step may use up.
+    """(lane,): the part of the tolerance that one step may use up.
 
     A relative error e per step moves a settling time by e / (rate h) of itself, so a decay that takes many steps per
-    e-fold has less to give to each. And a motion |F - z| that decays at more than 1 / tau is larger than the distance
-    from rest, which is what counts, by about that rate.
+    e-fold has less to give to each; the absolute tolerance is shared out in the same way. And a motion |F - z| that
+    decays at more than 1 / tau is larger than the distance from rest, which is what counts, by about that rate.
 
     Args:
         rate: (lane,) [1/tau]. Mean rate at which the motion has grown or decayed since the start.
@@ -34,6 +36,11 @@ def spread_share(rate: Tensor, h: Tensor, elapsed: Tensor) -> Tensor:
     Before the slowest time constant has passed, the motion of faster nodes says nothing of the decay to come.
     """
     return torch.maximum(error_share(rate * elapsed.clamp_max(1.0), h), (2 * h / elapsed).clamp_max_(1.0))
+
+
+def finest_tolerance(core: Core, atol: float) -> float:
+    """What a share of the tolerance may not fall below: two rounding errors of full scale, or a finer `atol` itself."""
+    return min(atol, 2 * torch.finfo(core.dtype).eps) * core.full_scale
 
 
 def next_step(h: Tensor, ratio: Tensor, before: Tensor, order: int) -> Tensor:

@@ -9,7 +9,7 @@ from analogdeq.cores.core import Core, Drive, turn_of
 from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.certificate import Certificates
-from analogdeq.solve.controller import error_share, spread_share
+from analogdeq.solve.controller import error_share, finest_tolerance, spread_share
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -134,8 +134,8 @@ class SettleLoop:
         elapsed = lanes.time + h
         rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
         share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, elapsed)
-        allowed = lanes.motion * share * options.rtol
-        ratio = error / allowed.add_(options.atol * self._core.full_scale)
+        allowed = (lanes.motion * options.rtol).add_(options.atol * self._core.full_scale).mul_(share)
+        ratio = error / allowed.clamp_min_(finest_tolerance(self._core, options.atol))
         if not self._has_power:
             return ratio
         allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)

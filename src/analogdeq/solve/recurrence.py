@@ -14,22 +14,31 @@ RETURN = 0.1
 """A closest approach counts as a return if it is below this fraction of the largest distance since the anchor."""
 SAME_PERIOD = 0.02
 """Two returns must agree in period to this fraction."""
-SLACK = 1e-4
-"""How far, relative to the cycle, a second return may miss by on top of 1.5 times the first."""
+NOISE = 1e-4
+"""Returns that miss by less, relative to the cycle, do not miss: integration and interpolation are no better."""
 LEVELS = 3
-"""Nested grids: a return that misses by 1e-3 of the cycle must be told from one that misses by twice that."""
+"""Nested grids for the closest approach."""
 CLOSED = 1e-2
-"""How far it may miss at all: further, and the trajectory is still on its way to the cycle."""
+"""How far, relative to the cycle, the trajectory may be from where its returns converge to."""
+STUCK = 0.97
+"""Where misses contract no more than this, returns may be to another loop of the cycle, and only nearer ones count."""
+PATIENCE = 4.0
+"""In periods. After a return the next one is waited for so long."""
+
+_TINY = 1e-300
 
 
 @final
 class Recurrence:
-    """Watches each lane's distance from an anchor, a state it has been in.
+    """Watches each lane's distance from an anchor, a state it has been in, and moves the anchor to where it returns.
 
-    On a limit cycle the trajectory returns to the anchor once a period and misses it no more the second time than the
-    first. A decaying spiral misses it twice as far the second time, so it is not taken for a cycle unless it decays by
-    less than about 2e-4 per turn. Anchors are renewed at doubling intervals, so a cycle reached late is found late but
-    is found (the idea is Brent's, BIT 20:176 (1980), for the cycles of iterated maps).
+    On its way to a limit cycle a trajectory misses by less at every return, and so it does on its way to a rest. With
+    misses m_k that contract by mu = m_k / m_(k-1) it has about m_k mu / (1 - mu) still to go (Aitken): that much of a
+    spiral is all of its radius, and a third of it where the decay is cubic, but a vanishing part of a cycle. The larger
+    of two successive mu counts, so three returns are needed, unless two do not miss at all.
+    A spiral that loses less than about 2e-4 of its radius per turn cannot be told from a cycle, and is taken for one.
+    Anchors without a return are renewed at doubling intervals, so a cycle reached late is found late but is found (the
+    idea is Brent's, BIT 20:176 (1980), for the cycles of iterated maps).
     """
 
     def __init__(self, z: Tensor, smallest: float = 0.0, turn: float | None = None) -> None:
@@ -42,16 +51,16 @@ class Recurrence:
             return torch.full((z.shape[0],), value, dtype=torch.float64, device=z.device)
 
         self._anchor, self._smallest, self._turn = z.clone(), smallest**2, turn
-        self._since, self._last_return, self._window = full(0.0), full(0.0), full(ONSET_TAU)
+        self._since, self._window, self._return_below = full(0.0), full(ONSET_TAU), full(RETURN)
         self._farthest, self._slope = full(0.0), full(0.0)
-        self._period, self._miss = full(torch.nan), full(torch.nan)
+        self._period, self._miss, self._contraction = full(torch.nan), full(torch.nan), full(torch.nan)
 
     def keep(self, rows: Tensor) -> None:
         """Drop every other lane."""
         self._anchor = self._anchor[rows]
-        self._since, self._last_return, self._window = self._since[rows], self._last_return[rows], self._window[rows]
+        self._since, self._window, self._return_below = self._since[rows], self._window[rows], self._return_below[rows]
         self._farthest, self._slope = self._farthest[rows], self._slope[rows]
-        self._period, self._miss = self._period[rows], self._miss[rows]
+        self._period, self._miss, self._contraction = self._period[rows], self._miss[rows], self._contraction[rows]
 
     def observe(self, stepper: Stepper, time: Tensor, h: Tensor, accepted: Tensor) -> Tensor:
         """Look at the attempted steps; (lane,) float64: the period in units of tau where a cycle is closed, else NaN.
@@ -73,39 +82,50 @@ class Recurrence:
         self._slope = torch.where(accepted, slope, self._slope)
         self._farthest = torch.where(accepted, torch.maximum(self._farthest, squared), self._farthest)
         if turned.numel():
-            theta, nearest = _closest(stepper.segment(turned, h), self._anchor[turned], self._turn)
-            at = time[turned] + theta * h[turned]
-            miss = (nearest / self._farthest[turned]).clamp_min(0).sqrt()
-            is_return = (miss < RETURN) & (self._farthest[turned] > self._smallest)
-            self._note_returns(turned[is_return], at[is_return], miss[is_return], found)
+            segment = stepper.segment(turned, h)
+            theta, nearest = _closest(segment, self._anchor[turned], self._turn)
+            at, miss = time[turned] + theta * h[turned], nearest.clamp_min(0).sqrt()
+            size = self._farthest[turned].sqrt()
+            is_return = (miss < self._return_below[turned] * size) & (self._farthest[turned] > self._smallest)
+            rows = turned[is_return]
+            is_closed = self._is_closed(rows, at[is_return], miss[is_return], size[is_return])
+            found[rows[is_closed]] = self._period[rows[is_closed]]
+            self._anchor[rows] = segment.states(theta.unsqueeze(1)).squeeze(1)[is_return]
         stale = accepted & (time + h - self._since > self._window)
         self._renew(torch.nonzero(stale).squeeze(1), stepper, time + h)
         return found
 
-    def _note_returns(self, rows: Tensor, at: Tensor, miss: Tensor, found: Tensor) -> None:
-        """Compare with the return before; write closed cycles into `found`."""
-        if rows.numel() == 0:
-            return
-        period = at - self._last_return[rows]
-        before = self._period[rows]
-        agrees = (period - before).abs() < SAME_PERIOD * before
-        is_closed = agrees & (miss <= 1.5 * self._miss[rows] + SLACK) & (miss <= CLOSED)
-        found[rows[is_closed]] = 0.5 * (at - self._since[rows])[is_closed]
-        is_first = torch.isnan(before)
-        self._last_return[rows], self._period[rows] = at, torch.where(is_first, period, before)
-        self._miss[rows] = torch.where(is_first, miss, self._miss[rows])
-        # A second return that does not close the cycle: start over from a fresher anchor.
-        self._window[rows[~is_first & ~is_closed]] = 0.0
+    def _is_closed(self, rows: Tensor, at: Tensor, miss: Tensor, size: Tensor) -> Tensor:
+        """Note the returns of some lanes; (row,) bool: whether they are, or are about to be, on a cycle.
+
+        Args:
+            rows: (row,) the lanes.
+            at: (row,) [tau]. When they returned.
+            miss: (row,) how near to the anchor.
+            size: (row,) largest distance from the anchor since they were there.
+        """
+        period, before, miss_before = at - self._since[rows], self._period[rows], self._miss[rows]
+        # With the noise added, that of a slow spiral cannot seem small by chance.
+        contraction = (miss + NOISE * size) / miss_before
+        slowest = torch.maximum(contraction, self._contraction[rows])  # NaN until there are three
+        to_go = miss * slowest / (1 - slowest).clamp_min(_TINY)
+        converges = torch.maximum(to_go, miss) <= CLOSED * size
+        does_not_miss = torch.maximum(miss, miss_before) <= NOISE * size
+        nearer = (0.5 * miss / size).clamp_min(2 * NOISE)
+        self._period[rows], self._miss[rows], self._contraction[rows] = period, miss, contraction
+        self._return_below[rows] = torch.where(contraction > STUCK, nearer, self._return_below[rows])
+        self._since[rows], self._window[rows] = at, PATIENCE * period
+        self._farthest[rows], self._slope[rows] = 0.0, 0.0
+        return ((period - before).abs() < SAME_PERIOD * before) & (converges | does_not_miss)
 
     def _renew(self, rows: Tensor, stepper: Stepper, time: Tensor) -> None:
         """Drop the anchor where the lane is now, and wait twice as long for it."""
         if rows.numel() == 0:
             return
         self._anchor[rows] = stepper.z_new[rows]
-        age = 2 * (time[rows] - ONSET_TAU).clamp_min(ONSET_TAU)
-        self._since[rows], self._last_return[rows], self._window[rows] = time[rows], time[rows], age
-        self._farthest[rows], self._slope[rows] = 0.0, 0.0
-        self._period[rows], self._miss[rows] = torch.nan, torch.nan
+        self._since[rows], self._window[rows] = time[rows], 2 * (time[rows] - ONSET_TAU).clamp_min(ONSET_TAU)
+        self._farthest[rows], self._slope[rows], self._return_below[rows] = 0.0, 0.0, RETURN
+        self._period[rows], self._miss[rows], self._contraction[rows] = torch.nan, torch.nan, torch.nan
 
 
 def _wrapped(offset: Tensor, turn: float | None) -> Tensor:
