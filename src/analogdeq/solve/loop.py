@@ -10,6 +10,7 @@ from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.certificate import Certificates
 from analogdeq.solve.controller import error_share, spread_share
+from analogdeq.solve.finish import LinearFinish
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -20,9 +21,9 @@ from analogdeq.solve.save import save
 from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.verdict import Verdict
 
-SEARCH_BANDS = 8.0
+SEARCH_BANDS = 20.0
 """An equilibrium is looked for once the motion is below this many bands: close, but still outside the band."""
-URGENT = 0.25
+URGENT = 0.125
 """Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
 LONG_STEP = 5.0
 """Nor do searches wait before a step of more than this many of the fastest time constants: it may end inside."""
@@ -78,6 +79,7 @@ class SettleLoop:
         self._recurrence = Recurrence(z, 0.1 * self._band, turn_of(core))
         self._outcome = empty_outcome(z, n_terms)
         self._certificates = Certificates(core, z, self._band)
+        self._linear = LinearFinish(core, options, self._certificates)
 
     def run(self) -> Outcome:
         """Integrate until every sample has its verdict."""
@@ -85,7 +87,7 @@ class SettleLoop:
             self._recorder.start(self._slots(), self._stepper.z)
         period = torch.full_like(self._lanes.time, torch.nan)
         while True:
-            self._aim()
+            self._finish(is_fresh=self._aim())
             if self._may_end(period):
                 self._judge(period)
                 self._drop()
@@ -154,15 +156,15 @@ class SettleLoop:
         note_exits(lanes, stepper, torch.nonzero(look).squeeze(1), h, self._band)
         lanes.distance = torch.where(accepted & lanes.is_aimed, distance, lanes.distance)
 
-    def _aim(self) -> None:
-        """Find the equilibrium ahead of lanes that have become slow."""
+    def _aim(self) -> bool:
+        """Find the equilibrium ahead of lanes that have become slow; whether it did for some."""
         lanes = self._lanes
         is_fast = lanes.motion > self._search_below
         # Faster again: whatever the last search found or missed is behind it.
         regained = (REGAINED * lanes.motion).masked_fill(is_fast, self._search_below)
         lanes.search_below = torch.maximum(lanes.search_below, regained)
         if bool(is_fast.all()):
-            return
+            return False
         is_astray = lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band)
         is_lost = lanes.is_aimed & (is_astray | (lanes.motion < self._certificates.residual))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
@@ -170,7 +172,7 @@ class SettleLoop:
         is_urgent = bool((waiting & is_close).any())
         is_complete = bool(waiting.any()) and bool((waiting | lanes.is_aimed | lanes.is_decided).all())
         if not is_urgent and not is_complete:
-            return
+            return False
         rows = torch.nonzero(waiting).squeeze(1)
         is_moving = lanes.motion[rows] > tolerance(self._core, self._band)
         start = beside(self._core, self._stepper.z[rows], self._band, is_moving)
@@ -186,7 +188,18 @@ class SettleLoop:
         distance = (self._stepper.z[rows] - rest).abs_().amax(1).to(torch.float64)
         lanes.rest[rows], lanes.distance[rows], lanes.is_aimed[rows] = rest, distance, True
         self._certificates.aimed(rows, lanes.time[rows], found, hit, distance > self._band)
+        lanes.linear_below[rows] = torch.inf
         self._begin_inside(rows[distance <= self._band])
+        return rows.numel() > 0
+
+    def _finish(self, is_fresh: bool) -> None:
+        """Decide lanes near enough to their rest for the linearised circuit to say when they arrive."""
+        lanes = self._lanes
+        rows = self._linear.candidates(lanes, is_fresh)
+        if rows.numel() == 0:
+            return
+        settled = self._linear.finish(lanes, self._stepper, rows, self._stepper_drive(rows))
+        self._decide(settled, torch.full_like(settled, int(Verdict.SETTLED)), lanes.time[settled])
 
     def _begin_inside(self, rows: Tensor) -> None:
         """Lanes inside the band of a rest that they may not have approached: it must attract."""
@@ -249,9 +262,14 @@ class SettleLoop:
         verdict[oscillating], verdict[settled] = int(Verdict.OSCILLATING), int(Verdict.SETTLED)
         verdict[diverged] = int(Verdict.DIVERGED)
         rows = torch.nonzero(decided).squeeze(1)
-        save(self._outcome, lanes, self._stepper, rows, verdict[rows], period[rows])
-        lanes.is_decided[rows] = True
-        lanes.until[rows] = self._record_until
+        self._decide(rows, verdict[rows], period[rows])
+
+    def _decide(self, rows: Tensor, verdict: Tensor, period: Tensor) -> None:
+        """Save what was found; from now on these lanes only wait to be dropped or recorded."""
+        save(self._outcome, self._lanes, self._stepper, rows, verdict, period)
+        self._lanes.is_decided[rows] = True
+        # A recording goes on to the end of the settle, also where the linearised circuit has told it.
+        self._lanes.until[rows] = self._outcome.time_end[self._lanes.index[rows]].clamp_min(self._record_until)
 
     def _stay(self, is_inside: Tensor, has_dwelt: Tensor) -> Tensor:
         """(lane,) bool: those certified never to leave the band again; one that its rest repels loses its goal."""
@@ -273,7 +291,7 @@ class SettleLoop:
         if self._recorder is not None:
             is_recorded = self._slots() >= 0
             is_bounded = lanes.motion <= lanes.motion_limit
-            finished = finished & ~(is_recorded & is_bounded & (lanes.time < self._record_until - 2 * SMALLEST_STEP))
+            finished = finished & ~(is_recorded & is_bounded & (lanes.time < lanes.until - 2 * SMALLEST_STEP))
         n_finished = int(torch.count_nonzero(finished))
         if n_finished < max(1, DROP_FRACTION * len(lanes)) and n_finished < len(lanes):
             return

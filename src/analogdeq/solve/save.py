@@ -26,7 +26,8 @@ def save(out: Outcome, lanes: Lanes, stepper: Stepper, rows: Tensor, code: Tenso
     out.z_readout[at] = torch.where(column, lanes.exit_state[rows], stepper.z[rows]).to(torch.float64)
     out.energy[at] = torch.where(column, lanes.exit_energy[rows], lanes.energy[rows])
     out.time_settle[at] = torch.where(settled, lanes.exit_time[rows], torch.nan)
-    out.time_end[at] = lanes.time[rows]
+    # The linearised circuit may have gone on where the steps stopped.
+    out.time_end[at] = torch.where(settled, torch.maximum(lanes.time[rows], lanes.exit_time[rows]), lanes.time[rows])
     out.power_W[at] = stepper.power_W[rows].to(torch.float64)
     out.verdict[at] = code.to(torch.uint8)
     out.period[at] = torch.where(code == int(Verdict.OSCILLATING), period, torch.nan)
