@@ -8,13 +8,13 @@ from torch import Tensor
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.certificate import Certificates
 from analogdeq.solve.lanes import Lanes
-from analogdeq.solve.linear_regime import finish_linearly, nonlinearity
+from analogdeq.solve.linear_regime import bend, finish_linearly, straightened
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.stepper import Stepper
 
-NONLINEARITY = 1.5
-"""Times rtol and the e-folds of the whole decay: how nonlinear the circuit may still be. The settling time then errs by
-a quarter of the nonlinearity in units of the decay's time constant: by 0.4 rtol."""
+NONLINEARITY = 1.0
+"""Times rtol and the e-folds of the whole decay: how much of the motion the linearised circuit may not tell. As a
+quarter of that remains at the most, in time constants of the decay, a settling time errs by a quarter of rtol."""
 CLOSE = 3.0
 """In bands. Lanes that are ready wait for company until one is as close as this: they cost less together."""
 CLOSER = 0.8
@@ -47,22 +47,25 @@ class LinearFinish:
         """(row,) those of the lanes `rows`, with their drive, that settle; their exits are written into `lanes`."""
         rest = lanes.rest[rows]
         offset = stepper.z[rows] - rest
-        bend = nonlinearity(self._core, drive, rest, offset, stepper.dz[rows])
+        dz = stepper.dz[rows]
+        gap = bend(self._core, drive, rest, offset, dz)
+        nonlinearity = _largest(gap) / _largest(dz)
         e_folds = (lanes.motion_start / lanes.motion)[rows].log() + (lanes.distance[rows] / self._band).log()
         allowed = NONLINEARITY * self._options.rtol * e_folds.clamp_min(1.0)
         lanes.evaluations[rows] += 1
-        lanes.linear_below[rows] = lanes.motion[rows] * (CLOSER * allowed / bend).clamp_max(0.25)
-        part = torch.nonzero(bend <= allowed).squeeze(1)
+        lanes.linear_below[rows] = lanes.motion[rows] * (CLOSER * allowed / nonlinearity).clamp_max(0.25)
+        part = torch.nonzero(nonlinearity <= allowed).squeeze(1)
         part = part[self._do_attract(lanes, rows[part], drive.rows(part), rest[part], offset[part])]
         if part.numel() == 0:
             return part
         at, drive, rest = rows[part], drive.rows(part), rest[part]
-        end = finish_linearly(self._core, drive, rest, offset[part], self._band)
+        end = finish_linearly(self._core, drive, rest, straightened(offset[part], dz[part], gap[part]), self._band)
         lanes.evaluations[at] += end.evaluations + 2
         z_exit = rest + end.exit_offset
-        bend = nonlinearity(self._core, drive, rest, end.exit_offset, self._motion(z_exit, drive))
+        dz = self._motion(z_exit, drive)
+        nonlinearity = _largest(bend(self._core, drive, rest, end.exit_offset, dz)) / _largest(dz)
         time = lanes.time[at] + end.exit_after
-        is_done = end.is_certain & (bend <= allowed[part]) & (time < self._options.max_time_tau)
+        is_done = end.is_certain & (nonlinearity <= allowed[part]) & (time < self._options.max_time_tau)
         done = at[is_done]
         lanes.exit_time[done], lanes.exit_state[done] = time[is_done], z_exit[is_done]
         lanes.exit_energy[done] = (lanes.energy[at] + end.energy)[is_done]
@@ -78,3 +81,7 @@ class LinearFinish:
         """(lane, node): dz/ds."""
         motion = self._core.fixed_point_map(z, drive).sub_(z)
         return motion if self._core.rate is None else motion.mul_(self._core.rate)
+
+
+def _largest(x: Tensor) -> Tensor:
+    return x.abs().amax(1).to(torch.float64)

@@ -9,7 +9,6 @@ from analogdeq.cores.core import Core, Drive, turn_of
 from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.certificate import Certificates
-from analogdeq.solve.controller import error_share, spread_share
 from analogdeq.solve.finish import LinearFinish
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
@@ -19,6 +18,7 @@ from analogdeq.solve.recurrence import Recurrence
 from analogdeq.solve.rest import find_rest_for_band, tolerance
 from analogdeq.solve.save import save
 from analogdeq.solve.stepper import Stepper
+from analogdeq.solve.tolerance import Tolerance
 from analogdeq.solve.verdict import Verdict
 
 SEARCH_BANDS = 20.0
@@ -40,17 +40,15 @@ RUNAWAY = 1e6
 SMALLEST_STEP = 1e-12
 """[tau]. A step this small means the derivative is not finite nearby."""
 
-_TINY = 1e-300
-
 
 @final
 class SettleLoop:
-    """Integrates one batch; each sample has its own clock, step, rest and verdict, so batching changes no result.
+    """Integrates one batch; each sample has its own clock, step, rest and verdict, whatever its company.
 
-    Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small,
-    Newton's method finds the fixed point ahead, and the loop integrates on and watches the trajectory enter the band
-    around it. Should a sample already be inside the band when its equilibrium becomes known, it is integrated once
-    more from the start.
+    Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small, the
+    fixed point ahead is searched for. Where the circuit is as good as linear around it, its linearisation tells when the
+    band is entered; else the loop integrates on and watches. A sample that is inside the band when its equilibrium
+    becomes known is integrated once more from the start.
     """
 
     def __init__(
@@ -80,6 +78,7 @@ class SettleLoop:
         self._outcome = empty_outcome(z, n_terms)
         self._certificates = Certificates(core, z, self._band)
         self._linear = LinearFinish(core, options, self._certificates)
+        self._tolerance = Tolerance(core, options)
 
     def run(self) -> Outcome:
         """Integrate until every sample has its verdict."""
@@ -102,7 +101,7 @@ class SettleLoop:
         error = stepper.attempt(h)
         gained = stepper.energy_of_step(h) if self._has_power else lanes.energy
         motion = self._motion(stepper.dz_new)
-        ratio = self._error_ratio(error, h, motion, gained)
+        ratio = self._tolerance.ratio(lanes, stepper, error, h, motion, gained)
         accepted = ratio <= 1
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
@@ -129,19 +128,6 @@ class SettleLoop:
         lanes.ratio_before = torch.where(accepted, ratio, lanes.ratio_before)
         if self._has_power:
             lanes.energy = torch.where(accepted.unsqueeze(1), lanes.energy + gained, lanes.energy)
-
-    def _error_ratio(self, error: Tensor, h: Tensor, motion: Tensor, gained: Tensor) -> Tensor:
-        """(lane,): local error over tolerance; at most 1 is accepted. Energies may err by rtol of their sum so far."""
-        lanes, options = self._lanes, self._options
-        elapsed = lanes.time + h
-        rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
-        share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, elapsed)
-        allowed = lanes.motion * share * options.rtol
-        ratio = error / allowed.add_(options.atol * self._core.full_scale)
-        if not self._has_power:
-            return ratio
-        allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
-        return torch.maximum(ratio, (self._stepper.energy_error(h) / allowed).amax(1))
 
     def _watch_band(self, h: Tensor, accepted: Tensor) -> None:
         """Note where lanes left the band for the last time so far, and their distance from rest."""
@@ -194,12 +180,10 @@ class SettleLoop:
 
     def _finish(self, is_fresh: bool) -> None:
         """Decide lanes near enough to their rest for the linearised circuit to say when they arrive."""
-        lanes = self._lanes
-        rows = self._linear.candidates(lanes, is_fresh)
-        if rows.numel() == 0:
-            return
-        settled = self._linear.finish(lanes, self._stepper, rows, self._stepper_drive(rows))
-        self._decide(settled, torch.full_like(settled, int(Verdict.SETTLED)), lanes.time[settled])
+        rows = self._linear.candidates(self._lanes, is_fresh)
+        if rows.numel():
+            settled = self._linear.finish(self._lanes, self._stepper, rows, self._stepper_drive(rows))
+            self._decide(settled, torch.full_like(settled, int(Verdict.SETTLED)), self._lanes.time[settled])
 
     def _begin_inside(self, rows: Tensor) -> None:
         """Lanes inside the band of a rest that they may not have approached: it must attract."""

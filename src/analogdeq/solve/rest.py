@@ -88,7 +88,7 @@ def find_rest_for_band(core: Core, drive: Drive, z: Tensor, band: float) -> Rest
 
 
 def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float) -> tuple[Rest, Tensor]:
-    """Iterate z <- F(z) while a sample contracts; one that does not keeps the better of its last two states, or its first.
+    """Iterate z <- F(z) while a sample contracts; others keep the best of their last two and their first.
 
     Where the eigenvalues of J fill a disc around 0, as those of a random matrix do, no Krylov method contracts faster
     per product, and each of its products costs more.
