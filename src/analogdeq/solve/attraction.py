@@ -9,6 +9,7 @@ from torch import Tensor
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.arnoldi import KrylovSpace, arnoldi
 from analogdeq.linalg.system import row_norm
+from analogdeq.solve.jacobian import FlowJacobian
 from analogdeq.solve.rest import Rest
 
 KICK_SEED = 20_481
@@ -114,7 +115,7 @@ def look_ahead(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: flo
     rows = torch.arange(lanes, device=offset.device)
     sizes = sorted({min(size, core.n_nodes) for size in SIZES})
     for size in sizes:
-        matvec = _flow_jacobian(core, drive.rows(rows), rest[rows])
+        matvec = FlowJacobian(core, drive.rows(rows), rest[rows])
         space = arnoldi(matvec, start[rows], size)
         evaluations[rows] += space.products
         growth, certainty = _rightmost(space)
@@ -152,21 +153,6 @@ def _is_linear(core: Core, drive: Drive, rest: Tensor, offset: Tensor) -> tuple[
         gap = core.fixed_point_map(rest + sign * offset, drive) - image - sign * linear
         answer &= gap.abs().amax(1) <= allowed
     return answer, torch.full((offset.shape[0],), 4, dtype=torch.int64, device=offset.device)
-
-
-class _FlowJacobian:
-    """v -> r (J - I) v at one state per lane."""
-
-    def __init__(self, core: Core, drive: Drive, z: Tensor) -> None:
-        self._jacobian, self._rate = core.linearise(z, drive), core.rate
-
-    def __call__(self, v: Tensor) -> Tensor:
-        w = self._jacobian.matvec(v) - v
-        return w if self._rate is None else self._rate * w
-
-
-def _flow_jacobian(core: Core, drive: Drive, z: Tensor) -> _FlowJacobian:
-    return _FlowJacobian(core, drive, z)
 
 
 def _rightmost(space: KrylovSpace) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,15 @@ class Answer:
 
 
 @final
+@dataclass(frozen=True, kw_only=True)
+class Attraction:
+    """(row,) bool: whether rests are known to attract; and what asking cost, (row,) int64."""
+
+    attracts: Tensor
+    evaluations: Tensor
+
+
+@final
 class Certificates:
     """One row per lane.
 
@@ -98,6 +107,24 @@ class Certificates:
             if approach is None:
                 self._attracts[rows[unknown]] = outlook.attracts
         return answer.done()
+
+    def attract(self, rows: Tensor, drive: Drive, rest: Tensor, offset: Tensor) -> Attraction:
+        """Whether the rests that lanes are aimed at attract: known already, or looked up now.
+
+        Args:
+            rows: (row,) the lanes.
+            drive: one row each.
+            rest: (row, node).
+            offset: (row, node). Their states relative to it.
+        """
+        attracts = self._attracts[rows] | torch.isfinite(self._calm_after[rows])
+        evaluations = torch.zeros_like(rows)
+        unknown = torch.nonzero(~attracts).squeeze(1)
+        if unknown.numel():
+            outlook = look_ahead(self._core, drive.rows(unknown), rest[unknown], offset[unknown], self._band)
+            attracts[unknown], evaluations[unknown] = outlook.attracts, outlook.evaluations
+            self._attracts[rows[unknown]] = outlook.attracts
+        return Attraction(attracts=attracts, evaluations=evaluations)
 
     def stay(self, rows: Tensor, drive: Drive, time: Tensor, rest: Tensor, offset: Tensor, has_dwelt: Tensor) -> Answer:
         """Whether lanes that are inside are certain to stay there.

@@ -21,6 +21,7 @@ class Lanes:
         rest: (lane, node). The equilibrium ahead, where one is known.
         is_aimed: (lane,) bool. Whether `rest` is known.
         search_below: (lane,) float64. Look for the equilibrium once the motion is below this.
+        linear_below: (lane,) float64. Ask whether the circuit is linear enough to finish once the motion is below this.
         distance: (lane,) float64. max |z - rest| now.
         inside_since: (lane,) float64. Since when the lane is within half the band; infinite while it is not.
         exit_time: (lane,) float64. When it was last outside the band.
@@ -44,6 +45,7 @@ class Lanes:
     rest: Tensor
     is_aimed: Tensor
     search_below: Tensor
+    linear_below: Tensor
     distance: Tensor
     inside_since: Tensor
     exit_time: Tensor
@@ -88,6 +90,7 @@ class Lanes:
             rest=torch.zeros_like(z),
             is_aimed=torch.zeros(batch, dtype=torch.bool, device=device),
             search_below=real(search_below),
+            linear_below=real(torch.inf),
             distance=real(torch.inf),
             inside_since=real(torch.inf),
             exit_time=real(0.0),

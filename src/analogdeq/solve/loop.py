@@ -9,7 +9,7 @@ from analogdeq.cores.core import Core, Drive, turn_of
 from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.certificate import Certificates
-from analogdeq.solve.controller import error_share, finest_tolerance, spread_share
+from analogdeq.solve.finish import LinearFinish
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome, empty_outcome
@@ -18,11 +18,12 @@ from analogdeq.solve.recurrence import Recurrence
 from analogdeq.solve.rest import find_rest_for_band, tolerance
 from analogdeq.solve.save import save
 from analogdeq.solve.stepper import Stepper
+from analogdeq.solve.tolerance import Tolerance
 from analogdeq.solve.verdict import Verdict
 
-SEARCH_BANDS = 8.0
+SEARCH_BANDS = 20.0
 """An equilibrium is looked for once the motion is below this many bands: close, but still outside the band."""
-URGENT = 0.25
+URGENT = 0.125
 """Searches wait for company until one lane is below this fraction of its threshold: they cost less together."""
 LONG_STEP = 5.0
 """Nor do searches wait before a step of more than this many of the fastest time constants: it may end inside."""
@@ -39,17 +40,15 @@ RUNAWAY = 1e6
 SMALLEST_STEP = 1e-12
 """[tau]. A step this small means the derivative is not finite nearby."""
 
-_TINY = 1e-300
-
 
 @final
 class SettleLoop:
-    """Integrates one batch; each sample has its own clock, step, rest and verdict, so batching changes no result.
+    """Integrates one batch; each sample has its own clock, step, rest and verdict, whatever its company.
 
-    Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small,
-    Newton's method finds the fixed point ahead, and the loop integrates on and watches the trajectory enter the band
-    around it. Should a sample already be inside the band when its equilibrium becomes known, it is integrated once
-    more from the start.
+    Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small, the
+    fixed point ahead is searched for. Where the circuit is as good as linear around it, its linearisation tells when
+    the band is entered; else the loop integrates on and watches. A sample that is inside the band when its
+    equilibrium becomes known is integrated once more from the start.
     """
 
     def __init__(
@@ -78,6 +77,7 @@ class SettleLoop:
         self._recurrence = Recurrence(z, 0.1 * self._band, turn_of(core))
         self._outcome = empty_outcome(z, n_terms)
         self._certificates = Certificates(core, z, self._band)
+        self._linear, self._tolerance = LinearFinish(core, options, self._certificates), Tolerance(core, options)
 
     def run(self) -> Outcome:
         """Integrate until every sample has its verdict."""
@@ -85,7 +85,7 @@ class SettleLoop:
             self._recorder.start(self._slots(), self._stepper.z)
         period = torch.full_like(self._lanes.time, torch.nan)
         while True:
-            self._aim()
+            self._finish(is_fresh=self._aim())
             if self._may_end(period):
                 self._judge(period)
                 self._drop()
@@ -100,7 +100,7 @@ class SettleLoop:
         error = stepper.attempt(h)
         gained = stepper.energy_of_step(h) if self._has_power else lanes.energy
         motion = self._motion(stepper.dz_new)
-        ratio = self._error_ratio(error, h, motion, gained)
+        ratio = self._tolerance.ratio(lanes, stepper, error, h, motion, gained)
         accepted = ratio <= 1
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
@@ -128,19 +128,6 @@ class SettleLoop:
         if self._has_power:
             lanes.energy = torch.where(accepted.unsqueeze(1), lanes.energy + gained, lanes.energy)
 
-    def _error_ratio(self, error: Tensor, h: Tensor, motion: Tensor, gained: Tensor) -> Tensor:
-        """(lane,): local error over tolerance; at most 1 is accepted. Energies may err by rtol of their sum so far."""
-        lanes, options = self._lanes, self._options
-        elapsed = lanes.time + h
-        rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
-        share = error_share(rate, h) if self._slowness is None else spread_share(rate, h, elapsed)
-        allowed = (lanes.motion * options.rtol).add_(options.atol * self._core.full_scale).mul_(share)
-        ratio = error / allowed.clamp_min_(finest_tolerance(self._core, options.atol))
-        if not self._has_power:
-            return ratio
-        allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
-        return torch.maximum(ratio, (self._stepper.energy_error(h) / allowed).amax(1))
-
     def _watch_band(self, h: Tensor, accepted: Tensor) -> None:
         """Note where lanes left the band for the last time so far, and their distance from rest."""
         lanes, stepper = self._lanes, self._stepper
@@ -154,15 +141,15 @@ class SettleLoop:
         note_exits(lanes, stepper, torch.nonzero(look).squeeze(1), h, self._band)
         lanes.distance = torch.where(accepted & lanes.is_aimed, distance, lanes.distance)
 
-    def _aim(self) -> None:
-        """Find the equilibrium ahead of lanes that have become slow."""
+    def _aim(self) -> bool:
+        """Find the equilibrium ahead of lanes that have become slow; whether it did for some."""
         lanes = self._lanes
         is_fast = lanes.motion > self._search_below
         # Faster again: whatever the last search found or missed is behind it.
         regained = (REGAINED * lanes.motion).masked_fill(is_fast, self._search_below)
         lanes.search_below = torch.maximum(lanes.search_below, regained)
         if bool(is_fast.all()):
-            return
+            return False
         is_astray = lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band)
         is_lost = lanes.is_aimed & (is_astray | (lanes.motion < self._certificates.residual))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
@@ -170,7 +157,7 @@ class SettleLoop:
         is_urgent = bool((waiting & is_close).any())
         is_complete = bool(waiting.any()) and bool((waiting | lanes.is_aimed | lanes.is_decided).all())
         if not is_urgent and not is_complete:
-            return
+            return False
         rows = torch.nonzero(waiting).squeeze(1)
         is_moving = lanes.motion[rows] > tolerance(self._core, self._band)
         start = beside(self._core, self._stepper.z[rows], self._band, is_moving)
@@ -186,7 +173,16 @@ class SettleLoop:
         distance = (self._stepper.z[rows] - rest).abs_().amax(1).to(torch.float64)
         lanes.rest[rows], lanes.distance[rows], lanes.is_aimed[rows] = rest, distance, True
         self._certificates.aimed(rows, lanes.time[rows], found, hit, distance > self._band)
+        lanes.linear_below[rows] = torch.inf
         self._begin_inside(rows[distance <= self._band])
+        return rows.numel() > 0
+
+    def _finish(self, is_fresh: bool) -> None:
+        """Decide lanes for which the linearised circuit tells when they arrive."""
+        rows = self._linear.candidates(self._lanes, is_fresh)
+        if rows.numel():
+            settled, power_W = self._linear.finish(self._lanes, self._stepper, rows, self._drive)
+            self._decide(settled, torch.full_like(settled, int(Verdict.SETTLED)), self._lanes.time[settled], power_W)
 
     def _begin_inside(self, rows: Tensor) -> None:
         """Lanes inside the band of a rest that they may not have approached: it must attract."""
@@ -203,9 +199,8 @@ class SettleLoop:
 
     def _reject(self, rows: Tensor) -> None:
         """A rest that repels is no goal."""
-        lanes = self._lanes
-        lanes.is_aimed[rows], lanes.distance[rows] = False, torch.inf
-        lanes.search_below[rows] = 0.25 * lanes.motion[rows]
+        self._lanes.is_aimed[rows], self._lanes.distance[rows] = False, torch.inf
+        self._lanes.search_below[rows] = 0.25 * self._lanes.motion[rows]
 
     def _begin_again(self, rows: Tensor) -> None:
         """Lanes whose crossing was missed: back to the start, now with their equilibrium known."""
@@ -249,9 +244,14 @@ class SettleLoop:
         verdict[oscillating], verdict[settled] = int(Verdict.OSCILLATING), int(Verdict.SETTLED)
         verdict[diverged] = int(Verdict.DIVERGED)
         rows = torch.nonzero(decided).squeeze(1)
-        save(self._outcome, lanes, self._stepper, rows, verdict[rows], period[rows])
-        lanes.is_decided[rows] = True
-        lanes.until[rows] = self._record_until
+        self._decide(rows, verdict[rows], period[rows], self._stepper.power_W[rows])
+
+    def _decide(self, rows: Tensor, verdict: Tensor, period: Tensor, power_W: Tensor) -> None:
+        """Save what was found; from now on these lanes only wait to be dropped or recorded."""
+        save(self._outcome, self._lanes, self._stepper, rows, verdict, period, power_W)
+        self._lanes.is_decided[rows] = True
+        # A recording goes on to the end of the settle, also where the linearised circuit has told it.
+        self._lanes.until[rows] = self._outcome.time_end[self._lanes.index[rows]].clamp_min(self._record_until)
 
     def _stay(self, is_inside: Tensor, has_dwelt: Tensor) -> Tensor:
         """(lane,) bool: those certified never to leave the band again; one that its rest repels loses its goal."""
@@ -273,7 +273,7 @@ class SettleLoop:
         if self._recorder is not None:
             is_recorded = self._slots() >= 0
             is_bounded = lanes.motion <= lanes.motion_limit
-            finished = finished & ~(is_recorded & is_bounded & (lanes.time < self._record_until - 2 * SMALLEST_STEP))
+            finished = finished & ~(is_recorded & is_bounded & (lanes.time < lanes.until - 2 * SMALLEST_STEP))
         n_finished = int(torch.count_nonzero(finished))
         if n_finished < max(1, DROP_FRACTION * len(lanes)) and n_finished < len(lanes):
             return

@@ -12,7 +12,9 @@ from analogdeq.linalg.gmres import solve_gmres
 
 MAX_PICARD = 100
 PICARD_CONTRACTION = 0.9
-"""Where the median open sample contracts less per evaluation, Newton's method needs fewer."""
+"""Where a sample contracts less per evaluation, Newton's method needs fewer."""
+PICARD_CHECK = 4
+"""Contraction is judged over so many iterations."""
 SETBACK = 1.2
 """A Picard iteration whose residual grows by more ends its sample's search."""
 MAX_NEWTON = 8
@@ -71,56 +73,62 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
 
 def tolerance(core: Core, band: float) -> float:
     """The residual at which the middle of such a band is known well enough, or rounding ends the search."""
-    return max(1e-6 * band, 4 * torch.finfo(core.dtype).eps * core.full_scale)
+    return max(1e-6 * band, _rounding(core))
+
+
+def _rounding(core: Core) -> float:
+    """What F(z) - z may be wrong by: sums of N terms, whose errors add up like a random walk."""
+    return max(4.0, 0.25 * core.n_nodes**0.5) * torch.finfo(core.dtype).eps * core.full_scale
 
 
 def find_rest_for_band(core: Core, drive: Drive, z: Tensor, band: float) -> Rest:
     """`find_rest` to what the middle of a band of that half width must be known to."""
-    good_enough = max(5e-3 * band, 16 * torch.finfo(core.dtype).eps * core.full_scale)
+    good_enough = max(5e-3 * band, 4 * _rounding(core))
     return find_rest(core, drive, z, tol=tolerance(core, band), good_enough=good_enough, near=1e-3 * band)
 
 
 def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float) -> tuple[Rest, Tensor]:
-    """Iterate z <- F(z) while the median open sample contracts; a sample that does not improve keeps its best state.
+    """Iterate z <- F(z) while a sample contracts; others keep the best of their last two and their first.
 
     Where the eigenvalues of J fill a disc around 0, as those of a random matrix do, no Krylov method contracts faster
     per product, and each of its products costs more.
     """
-    z, residual, evaluations = rest.z.clone(), rest.residual.clone(), rest.evaluations.clone()
-    residual_vector = residual_vector.clone()
-    moves = [residual.clone()]
-    rows = torch.nonzero(residual > tol).squeeze(1)
-    part, z_part, vector_part, residual_part = drive.rows(rows), z[rows], residual_vector[rows], residual[rows]
-    for _ in range(MAX_PICARD):
+    out_z, out_vector, out_residual = rest.z.clone(), residual_vector.clone(), rest.residual.clone()
+    evaluations, moves = rest.evaluations.clone(), [rest.residual]
+    rows = torch.nonzero(rest.residual > tol).squeeze(1)
+    part, z, vector, residual = drive.rows(rows), rest.z[rows], residual_vector[rows], rest.residual[rows]
+    reference = residual
+    for k in range(1, MAX_PICARD + 1):
         if rows.numel() == 0:
             break
-        z_try = z_part + vector_part
+        z_try = z + vector
         vector_try = core.fixed_point_map(z_try, part).sub_(z_try)
         residual_try = _largest(vector_try)
-        evaluations[rows] += 1
-        contraction = float((residual_try / residual_part).median())
-        better = residual_try < residual[rows]
-        won = rows[better]
-        z[won], residual_vector[won], residual[won] = z_try[better], vector_try[better], residual_try[better]
-        moves.append(torch.zeros_like(residual).index_copy(0, rows, residual_try))
+        moves.append(torch.zeros_like(rest.residual).index_copy_(0, rows, residual_try))
         # The largest residual need not fall every time for the iteration to converge.
-        goes_on = (residual_try < SETBACK * residual_part) & (residual_try > tol)
-        keep = torch.nonzero(goes_on).squeeze(1)
-        if not contraction < PICARD_CONTRACTION:
-            break
-        if keep.numel() == rows.numel():
-            z_part, vector_part, residual_part = z_try, vector_try, residual_try
-        else:
-            rows, part = rows[keep], part.rows(keep)
-            z_part, vector_part, residual_part = z_try[keep], vector_try[keep], residual_try[keep]
-    found = Rest(
-        z=z,
-        residual=residual,
-        is_found=rest.is_found,
-        evaluations=evaluations,
-        approach=_approach(torch.stack(moves, 1), residual <= tol),
-    )
-    return found, residual_vector
+        goes_on = (residual_try > tol).logical_and_(residual_try < SETBACK * residual)
+        if k % PICARD_CHECK == 0:
+            goes_on.logical_and_(residual_try < PICARD_CONTRACTION**PICARD_CHECK * reference)
+            reference = residual_try
+        if bool(goes_on.all()):
+            z, vector, residual = z_try, vector_try, residual_try
+            continue
+        closed, keep = torch.nonzero(~goes_on).squeeze(1), torch.nonzero(goes_on).squeeze(1)
+        is_last = (residual_try < residual)[closed]
+        end, column = torch.where(is_last, residual_try[closed], residual[closed]), is_last.unsqueeze(1)
+        is_gain = end < out_residual[rows[closed]]
+        at, gained = rows[closed], rows[closed][is_gain]
+        out_z[gained] = torch.where(column, z_try[closed], z[closed])[is_gain]
+        out_vector[gained] = torch.where(column, vector_try[closed], vector[closed])[is_gain]
+        out_residual[gained] = end[is_gain]
+        evaluations[at] += k
+        rows, part, reference = rows[keep], part.rows(keep), reference[keep]
+        z, vector, residual = z_try[keep], vector_try[keep], residual_try[keep]
+    out_z[rows], out_vector[rows], out_residual[rows] = z, vector, residual
+    evaluations[rows] += MAX_PICARD
+    approach = _approach(torch.stack(moves, 1), out_residual <= tol)
+    found = Rest(z=out_z, residual=out_residual, is_found=rest.is_found, evaluations=evaluations, approach=approach)
+    return found, out_vector
 
 
 def _approach(moves: Tensor, is_done: Tensor) -> Tensor:

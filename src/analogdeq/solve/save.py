@@ -9,7 +9,9 @@ from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.verdict import Verdict
 
 
-def save(out: Outcome, lanes: Lanes, stepper: Stepper, rows: Tensor, code: Tensor, period: Tensor) -> None:
+def save(
+    out: Outcome, lanes: Lanes, stepper: Stepper, rows: Tensor, code: Tensor, period: Tensor, power_W: Tensor
+) -> None:
     """Write the outcome of lanes whose verdict is in.
 
     Args:
@@ -19,6 +21,7 @@ def save(out: Outcome, lanes: Lanes, stepper: Stepper, rows: Tensor, code: Tenso
         rows: (row,) those to write.
         code: (row,) a `Verdict` each.
         period: (row,) float64 [tau].
+        power_W: (row, term) [W]. What staying where they are costs.
     """
     at, settled = lanes.index[rows], code == int(Verdict.SETTLED)
     column = settled.unsqueeze(1)
@@ -26,8 +29,9 @@ def save(out: Outcome, lanes: Lanes, stepper: Stepper, rows: Tensor, code: Tenso
     out.z_readout[at] = torch.where(column, lanes.exit_state[rows], stepper.z[rows]).to(torch.float64)
     out.energy[at] = torch.where(column, lanes.exit_energy[rows], lanes.energy[rows])
     out.time_settle[at] = torch.where(settled, lanes.exit_time[rows], torch.nan)
-    out.time_end[at] = lanes.time[rows]
-    out.power_W[at] = stepper.power_W[rows].to(torch.float64)
+    # The linearised circuit may have gone on where the steps stopped.
+    out.time_end[at] = torch.where(settled, torch.maximum(lanes.time[rows], lanes.exit_time[rows]), lanes.time[rows])
+    out.power_W[at] = power_W.to(torch.float64)
     out.verdict[at] = code.to(torch.uint8)
     out.period[at] = torch.where(code == int(Verdict.OSCILLATING), period, torch.nan)
     rejected = lanes.rejected[rows]

@@ -1,0 +1,134 @@
+"""When the linearised circuit is last outside a band, in a Krylov space of its state."""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from analogdeq.linalg.short_arnoldi import ShortSpace
+from analogdeq.solve.decay import POINTS_LOG2, Decay, norms, orbit
+
+LEVELS = 6
+"""What may hold the exit is looked at in 2^6 equal parts again, so many times at the most."""
+AT_ONCE = 8
+"""Points whose states are looked at together."""
+TURN = 0.3
+"""How far, in radians or e-folds, the state may go from one point to the next where an exit is looked for."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Exits:
+    """When decaying states are last outside the band.
+
+    Attributes:
+        after: (lane,) float64 [tau]. 0 where they never are.
+        offset: (lane, node). Where they are then, relative to rest.
+        is_resolved: (lane,) bool. Whether the points were close enough to see every excursion.
+    """
+
+    after: Tensor
+    offset: Tensor
+    is_resolved: Tensor
+
+    @classmethod
+    def of(cls, space: ShortSpace, decay: Decay, band: float) -> "Exits":
+        """Look at equally spaced points, and again at what may hold the exit, until the state hardly turns in between.
+
+        The norm of a state bounds its largest entry, and decays more evenly, so it says where no exit can be any more.
+        """
+        lanes = decay.step.shape[0]
+        after, offset = torch.zeros_like(decay.step), space.basis.new_empty(lanes, space.basis.shape[2])
+        is_resolved = torch.zeros(lanes, dtype=torch.bool, device=after.device)
+        rows, begin, step, points = torch.arange(lanes, device=after.device), after.clone(), decay.step, decay.points
+        for _ in range(LEVELS):
+            norm = norms(space, points)
+            until = _last(norm > 0.99 * band) + 1
+            surely = int(_last(norm > band * space.basis.shape[2] ** 0.5).min())
+            far = _largest(space.basis, points[:, :, surely : int(until.max()) + 1])
+            far = pad(far, (surely, points.shape[2] - surely - far.shape[1]), value=0.0)
+            last = _last(far > band)
+            bracket = Bracket.of(space, points, step, last)
+            is_fine = bracket.turn <= TURN
+            share, at_exit = bracket.exit(space.basis, far, band)
+            done, at = torch.nonzero(is_fine).squeeze(1), rows[is_fine]
+            after[at], offset[at] = (begin + (last + share) * step)[done], at_exit[done]
+            is_resolved[at] = True
+            again = torch.nonzero(~is_fine & decay.is_over[rows]).squeeze(1)
+            if again.numel() == 0:
+                break
+            rows, space = rows[again], space.rows(again)
+            start = points[again].gather(2, last[again].view(-1, 1, 1).expand(-1, points.shape[1], 1)).squeeze(2)
+            begin = (begin + last * step)[again]
+            step = ((until - last).clamp_min(1) * step)[again] / 2**POINTS_LOG2
+            points = orbit(torch.linalg.matrix_exp(step.view(-1, 1, 1) * space.H), start, POINTS_LOG2)
+        return cls(after=after, offset=offset, is_resolved=is_resolved)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Bracket:
+    """The interval that holds the exit, and Hermite's cubic through its ends.
+
+    Attributes:
+        ends: (lane, m, 2). Weights at its ends.
+        slopes: (lane, m, 2). Their changes over its length, by their derivatives there.
+        index: (lane,) int64. Of its first point.
+    """
+
+    ends: Tensor
+    slopes: Tensor
+    index: Tensor
+
+    @classmethod
+    def of(cls, space: ShortSpace, points: Tensor, step: Tensor, last: Tensor) -> "Bracket":
+        """The interval after `last` (lane,), of `points` (lane, m, point) that are `step` (lane,) apart."""
+        index = last.clamp_max(points.shape[2] - 2)
+        at = torch.stack((index, index + 1), 1).unsqueeze(1).expand(-1, points.shape[1], 2)
+        ends = points.gather(2, at)
+        return cls(ends=ends, slopes=space.H @ ends * step.view(-1, 1, 1), index=index)
+
+    @property
+    def turn(self) -> Tensor:
+        """(lane,) how far the state goes, in radians or e-folds."""
+        size = torch.linalg.vector_norm(self.ends[:, :, 0], dim=1)
+        return torch.linalg.vector_norm(self.slopes[:, :, 0], dim=1) / size.clamp_min(1e-300)
+
+    def weights(self, share: Tensor) -> Tensor:
+        """(lane, m) at fractions of the interval."""
+        s = share.unsqueeze(1)
+        begin, end = self.ends.unbind(2)
+        leave, arrive = self.slopes.unbind(2)
+        change = end - begin
+        return begin + s * (leave + s * (3 * change - 2 * leave - arrive + s * (leave + arrive - 2 * change)))
+
+    def exit(self, basis: Tensor, far: Tensor, band: float) -> tuple[Tensor, Tensor]:
+        """(lane,) fraction at which the state leaves, 0 if it was always inside, and (lane, node) the state there."""
+        at = torch.stack((self.index, self.index + 1), 1)
+        high, low = (far.gather(1, at) / band).clamp_min(1e-6).log().unbind(1)
+        is_outside = high > 0
+        left, right = torch.zeros_like(high), torch.ones_like(high)
+        share = left
+        for _ in range(4):  # false position on the logarithm of the distance, which is nearly straight
+            share = torch.where(is_outside, left + (right - left) * (high / (high - low)).clamp(0, 1), 0.0)
+            weights = self.weights(share).to(basis.dtype).unsqueeze(1)
+            state = torch.bmm(weights, basis).squeeze(1)
+            now = (state.abs().amax(1).to(torch.float64) / band).clamp_min(1e-6).log()
+            is_left = now > 0
+            left, high = torch.where(is_left, share, left), torch.where(is_left, now, high)
+            right, low = torch.where(is_left, right, share), torch.where(is_left, low, now)
+        return share, state
+
+
+def _largest(basis: Tensor, weights: Tensor) -> Tensor:
+    """(lane, point) float64: the largest entry of each state; a few points at a time, which are as many states."""
+    parts = weights.to(basis.dtype).transpose(1, 2).split(AT_ONCE, 1)
+    return torch.cat([torch.bmm(part, basis).abs_().amax(2) for part in parts], 1).to(torch.float64)
+
+
+def _last(is_so: Tensor) -> Tensor:
+    """(lane,) int64: the last point at which it is so; 0 where it never is."""
+    index = torch.arange(is_so.shape[1], device=is_so.device)
+    return torch.where(is_so, index, 0).amax(1)

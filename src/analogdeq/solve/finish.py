@@ -1,0 +1,99 @@
+"""Which lanes the linearised circuit may take to their rest, and when."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from analogdeq.cores.core import Core, Drive
+from analogdeq.solve.certificate import Certificates
+from analogdeq.solve.lanes import Lanes
+from analogdeq.solve.linear_regime import bend, finish_linearly, straightened
+from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.stepper import Stepper
+
+NONLINEARITY = 1.0
+"""Times rtol and the e-folds of the whole decay: how much of the motion the linearised circuit may not tell. As a
+quarter of that remains at the most, in time constants of the decay, a settling time errs by a quarter of rtol."""
+CLOSE = 3.0
+"""In bands. Lanes that are ready wait for company until one is as close as this: they cost less together."""
+LARGEST, FEWEST = 2**14, 32
+"""Lanes are taken so many numbers at a time, but at least so many lanes: a Krylov space is as large as many states."""
+CLOSER = 0.8
+"""A lane that was too nonlinear asks again when it should be linear enough by this factor."""
+
+
+@final
+class LinearFinish:
+    """Decides lanes that are aimed at a rest that attracts, once the circuit is as good as linear around them."""
+
+    def __init__(self, core: Core, options: SettleOptions, certificates: Certificates) -> None:
+        self._core, self._options, self._certificates = core, options, certificates
+        self._band = options.band * core.full_scale
+
+    def candidates(self, lanes: Lanes, is_fresh: bool) -> Tensor:
+        """(row,) the lanes to ask about now; none while it pays to wait for others.
+
+        Args:
+            lanes: all of them.
+            is_fresh: whether some have just been given a rest to aim at.
+        """
+        is_ready = lanes.is_aimed & ~lanes.is_decided & (lanes.motion < lanes.linear_below)
+        is_ready &= lanes.distance > self._band
+        is_close = is_ready & (lanes.distance < CLOSE * self._band)
+        if is_fresh or bool(is_close.any()) or bool((is_ready | lanes.is_decided).all()):
+            return torch.nonzero(is_ready).squeeze(1)
+        return lanes.index.new_empty(0)
+
+    def finish(self, lanes: Lanes, stepper: Stepper, rows: Tensor, drive: Drive) -> tuple[Tensor, Tensor]:
+        """Those of the lanes `rows` that settle, (row,), and what resting costs, (row, term) [W].
+
+        Their exits are written into `lanes`. `drive` has a row for every sample of the batch.
+        """
+        slabs = rows.split(max(FEWEST, LARGEST // self._core.n_nodes))
+        ends = [self._finish_slab(lanes, stepper, slab, drive.rows(lanes.index[slab])) for slab in slabs]
+        settled, power_W = zip(*ends, strict=True)
+        return torch.cat(settled), torch.cat(power_W)
+
+    def _finish_slab(self, lanes: Lanes, stepper: Stepper, rows: Tensor, drive: Drive) -> tuple[Tensor, Tensor]:
+        """The same for some of them, with their drive."""
+        rest = lanes.rest[rows]
+        offset = stepper.z[rows] - rest
+        dz = stepper.dz[rows]
+        gap = bend(self._core, drive, rest, offset, dz)
+        nonlinearity = _largest(gap) / _largest(dz)
+        e_folds = (lanes.motion_start / lanes.motion)[rows].log() + (lanes.distance[rows] / self._band).log()
+        allowed = NONLINEARITY * self._options.rtol * e_folds.clamp_min(1.0)
+        lanes.evaluations[rows] += 1
+        lanes.linear_below[rows] = lanes.motion[rows] * (CLOSER * allowed / nonlinearity).clamp_max(0.25)
+        part = torch.nonzero(nonlinearity <= allowed).squeeze(1)
+        part = part[self._do_attract(lanes, rows[part], drive.rows(part), rest[part], offset[part])]
+        if part.numel() == 0:
+            return part, stepper.power_W[part]
+        at, drive, rest = rows[part], drive.rows(part), rest[part]
+        end = finish_linearly(self._core, drive, rest, straightened(offset[part], dz[part], gap[part]), self._band)
+        lanes.evaluations[at] += end.evaluations + 2
+        z_exit = rest + end.exit_offset
+        dz = self._motion(z_exit, drive)
+        nonlinearity = _largest(bend(self._core, drive, rest, end.exit_offset, dz)) / _largest(dz)
+        time = lanes.time[at] + end.exit_after
+        is_done = end.is_certain & (nonlinearity <= allowed[part]) & (time < self._options.max_time_tau)
+        done = at[is_done]
+        lanes.exit_time[done], lanes.exit_state[done] = time[is_done], z_exit[is_done]
+        lanes.exit_energy[done] = (lanes.energy[at] + end.energy)[is_done]
+        return done, end.rest_power_W[is_done]
+
+    def _do_attract(self, lanes: Lanes, rows: Tensor, drive: Drive, rest: Tensor, offset: Tensor) -> Tensor:
+        """(row,) bool: whether these rests are known to attract, or can be shown to."""
+        answer = self._certificates.attract(rows, drive, rest, offset)
+        lanes.evaluations[rows] += answer.evaluations
+        return answer.attracts
+
+    def _motion(self, z: Tensor, drive: Drive) -> Tensor:
+        """(lane, node): dz/ds."""
+        motion = self._core.fixed_point_map(z, drive).sub_(z)
+        return motion if self._core.rate is None else motion.mul_(self._core.rate)
+
+
+def _largest(x: Tensor) -> Tensor:
+    return x.abs().amax(1).to(torch.float64)

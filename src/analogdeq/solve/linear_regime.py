@@ -1,0 +1,147 @@
+"""The last part of a settle, where the circuit is as good as linear: the exponential of its Jacobian replaces steps.
+
+Near its rest z* the circuit obeys de/ds = A e for e = z - z*, A = r (J - I), and in a Krylov space V of e,
+
+    e(s) = ||e|| V exp(s H) e_1,   A V = V H + h v e_m^T,
+
+which costs one product per dimension, however long the decay takes and however stiff or lightly damped it is.
+
+Source: Y. Saad, SIAM J. Numer. Anal. 29:209 (1992).
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from analogdeq.cores.core import Core, Drive
+from analogdeq.linalg.short_arnoldi import ShortSpace, short_arnoldi
+from analogdeq.solve.decay import Decay, first_weights, orbit
+from analogdeq.solve.exits import Exits
+from analogdeq.solve.jacobian import FlowJacobian
+from analogdeq.solve.romberg import romberg_weights
+
+SIZES = (16, 40)
+"""Krylov spaces tried in turn."""
+DEFECT = 5e-3
+"""How much of the state a Krylov space may have missed by the time of the exit; a settling time errs by some 0.03 of
+that."""
+QUADRATURE_LOG2 = 4
+"""Energies are integrated over 2^4 intervals."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What becomes of states near a rest.
+
+    Attributes:
+        is_certain: (lane,) bool. The state decays for good, and when it is last outside the band is known.
+        exit_after: (lane,) float64 [tau]. From now until it is last outside the band; 0 where it never is.
+        exit_offset: (lane, node). Its distance from rest then.
+        energy: (lane, term) float64 [W tau]. Until then.
+        rest_power_W: (lane, term) [W]. At rest.
+        evaluations: (lane,) int64. Evaluations of F and products with its Jacobian.
+    """
+
+    is_certain: Tensor
+    exit_after: Tensor
+    exit_offset: Tensor
+    energy: Tensor
+    rest_power_W: Tensor
+    evaluations: Tensor
+
+
+def bend(core: Core, drive: Drive, rest: Tensor, offset: Tensor, dz: Tensor) -> Tensor:
+    """(lane, node): dz/ds - A e, what the linearised circuit does not tell of the motion, at the cost of one product.
+
+    Args:
+        core: the network.
+        drive: its constant drive, one row per lane.
+        rest: (lane, node). Fixed points of F.
+        offset: (lane, node). e, the states relative to those.
+        dz: (lane, node). dz/ds at the states.
+    """
+    return FlowJacobian(core, drive, rest)(offset).neg_().add_(dz)
+
+
+def straightened(offset: Tensor, dz: Tensor, gap: Tensor) -> Tensor:
+    """(lane, node): the state from which the linearised circuit ends up where this one does.
+
+    The bend q of a motion that decays at lambda decays at n lambda, where F bends as the n-th power of e, so all of it
+    together moves a mode by
+
+        integral of exp(lambda s) q exp(-n lambda s) ds = q / ((n - 1) lambda),
+
+    where n is 2, or 3 for an odd F. What is taken lies between: a quarter of q / lambda stays at the most.
+
+    Args:
+        offset: (lane, node). e.
+        dz: (lane, node). Its derivative; ||dz|| / ||e|| stands for lambda.
+        gap: (lane, node). q, by `bend`.
+    """
+    decay = torch.linalg.vector_norm(dz, dim=1, keepdim=True) / torch.linalg.vector_norm(offset, dim=1, keepdim=True)
+    return offset + 0.75 * gap / decay
+
+
+def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float) -> Arrival:
+    """Follow de/ds = A e until nothing is left that could leave the band.
+
+    Args:
+        core: the network.
+        drive: its constant drive, one row per lane.
+        rest: (lane, node). Fixed points of F.
+        offset: (lane, node). The states, relative to those.
+        band: half width of the band, in the maximum norm.
+    """
+    lanes, n_terms = offset.shape[0], len(core.power_terms)
+    result = Arrival(
+        is_certain=torch.zeros(lanes, dtype=torch.bool, device=offset.device),
+        exit_after=torch.zeros(lanes, dtype=torch.float64, device=offset.device),
+        exit_offset=torch.empty_like(offset),
+        energy=torch.zeros(lanes, n_terms, dtype=torch.float64, device=offset.device),
+        rest_power_W=offset.new_zeros(lanes, n_terms),
+        evaluations=torch.zeros(lanes, dtype=torch.int64, device=offset.device),
+    )
+    rows = torch.arange(lanes, device=offset.device)
+    for size in sorted({min(size, core.n_nodes) for size in SIZES}):
+        rows = _try_space(core, drive, rest, offset, band, size, rows, result)
+        if rows.numel() == 0:
+            break
+    return result
+
+
+def _try_space(
+    core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float, size: int, rows: Tensor, result: Arrival
+) -> Tensor:
+    """Write down what a Krylov space of that size tells of some lanes; those for which a larger one may tell more."""
+    space = short_arnoldi(FlowJacobian(core, drive.rows(rows), rest[rows]), offset[rows], size)
+    decay = Decay.of(space, band)
+    exits = Exits.of(space, decay, band)
+    is_certain = decay.is_over & exits.is_resolved & (decay.missed(space, exits.after) <= DEFECT)
+    at, known = rows[is_certain], torch.nonzero(is_certain).squeeze(1)
+    result.evaluations[rows] += size
+    result.is_certain[at], result.exit_after[at], result.exit_offset[at] = True, exits.after[known], exits.offset[known]
+    if core.power_terms and at.numel():
+        result.energy[at], result.rest_power_W[at] = _energy(
+            core, drive.rows(at), rest[at], space.rows(known), exits.after[known]
+        )
+        result.evaluations[at] += 2**QUADRATURE_LOG2 + 2
+    # A space that sees growth would only see more of it, were it larger.
+    return rows[~is_certain & decay.is_over]
+
+
+def _energy(core: Core, drive: Drive, rest: Tensor, space: ShortSpace, until: Tensor) -> tuple[Tensor, Tensor]:
+    """(lane, term) float64 [W tau]: power integrated by Romberg's rule over equal intervals; and power at rest [W]."""
+    step = until / 2**QUADRATURE_LOG2
+    weights = orbit(torch.linalg.matrix_exp(step.view(-1, 1, 1) * space.H), first_weights(space), QUADRATURE_LOG2)
+    dz, work = torch.empty_like(rest), rest.new_empty(core.work_buffers, *rest.shape)
+    power = rest.new_empty(rest.shape[0], len(core.power_terms))
+    total = torch.zeros_like(power, dtype=torch.float64)
+    for k, weight in enumerate(romberg_weights(QUADRATURE_LOG2)):
+        offset = torch.bmm(weights[:, :, k].to(rest.dtype).unsqueeze(1), space.basis).squeeze(1)
+        core.evaluate(offset.add_(rest), drive, dz, power, work)
+        total += weight * power
+    core.evaluate(rest, drive, dz, power, work)
+    return total * step.unsqueeze(1), power
