@@ -53,8 +53,8 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     [
         (300, "scenario.toml", []),
         (4_000, "checkpoint.pt", ["scenario.toml"]),
-        (9_000, "checkpoint.pt", ["scenario.toml", "checkpoint.pt"]),  # the first is smaller: no optimizer state yet
-        (20_000, "trace.h5", ["scenario.toml", "metrics.jsonl", "checkpoint.pt", "evaluation.npz", "summary.json"]),
+        (10_500, "checkpoint.pt", ["scenario.toml", "checkpoint.pt"]),  # the first is smaller: no optimizer state yet
+        (24_000, "trace.h5", ["scenario.toml", "metrics.jsonl", "checkpoint.pt", "evaluation.npz", "summary.json"]),
         (1_000_000, "report.html", ["scenario.toml", "checkpoint.pt", "evaluation.npz", "trace.h5"]),
     ],
 )

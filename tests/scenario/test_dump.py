@@ -83,6 +83,7 @@ def test_every_key_is_written_except_those_that_hold_no_value_anyway():
     data = tomllib.loads(dump_scenario(load_scenario("digits-crossbar")))
     assert data["circuit"]["adc"] == {
         "bits": 8, "speed": "above-500MSps", "quantile": "median", "conversion_s": 2e-9,
+        "full_scale": 1.0, "inl_lsb": 0.0, "dnl_lsb": 0.0, "noise_lsb": 0.0,
     }  # fmt: skip
     assert set(data["settle"]) == {
         "method", "rtol", "atol", "dtype", "band", "dwell_tau", "max_time_tau", "max_steps",

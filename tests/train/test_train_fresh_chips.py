@@ -106,7 +106,7 @@ def test_reading_adds_noise_of_its_own() -> None:
         ({"youngest_s": 100.0, "oldest_s": 50.0}, "must be above 0 and not above oldest_s = 50"),
         ({"youngest_s": 20.0, "oldest_s": 1e9}, r"time 20 to 1e\+09 s lies outside"),
         ({"temperature_K": 400.0}, "temperature 400 K lies outside"),
-        ({"amplification": -1.0}, "must be finite and not negative"),
+        ({"amplification": -1.0}, "want a finite factor, not negative"),
         ({"care": Care(refresh=PeriodicRefresh(every_s=5.0))}, "take no care that lasts"),
     ],
 )

@@ -8,19 +8,25 @@ from torch import Tensor
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.certificate import Certificates
 from analogdeq.solve.lanes import Lanes
-from analogdeq.solve.linear_regime import bend, finish_linearly, straightened
+from analogdeq.solve.linear_regime import Arrival, bend, decay_rate, finish_linearly, straightened
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.stepper import Stepper
 
-NONLINEARITY = 1.0
-"""Times rtol and the e-folds of the whole decay: how much of the motion the linearised circuit may not tell. As a
-quarter of that remains at the most, in time constants of the decay, a settling time errs by a quarter of rtol."""
+NONLINEARITY = 1.5
+"""Times rtol and the e-folds of the whole decay: how much of the decay the linearised circuit may not tell. As a
+quarter of that remains at the most, in time constants of the decay, a settling time errs by 0.4 rtol."""
+SLACK = 2.0
+"""By how much more the bend may move the mode that is left at the exit."""
 CLOSE = 3.0
 """In bands. Lanes that are ready wait for company until one is as close as this: they cost less together."""
 LARGEST, FEWEST = 2**14, 32
 """Lanes are taken so many numbers at a time, but at least so many lanes: a Krylov space is as large as many states."""
+LEAST = 1e-3
+"""Of the motion. Whatever the bend, a lane asks again when it has become so much slower."""
 CLOSER = 0.8
 """A lane that was too nonlinear asks again when it should be linear enough by this factor."""
+
+_TINY = 1e-12
 
 
 @final
@@ -60,28 +66,46 @@ class LinearFinish:
         rest = lanes.rest[rows]
         offset = stepper.z[rows] - rest
         dz = stepper.dz[rows]
-        gap = bend(self._core, drive, rest, offset, dz)
-        nonlinearity = _largest(gap) / _largest(dz)
+        gap, decay = bend(self._core, drive, rest, offset, dz), decay_rate(offset, dz)
+        bent = _largest(gap) / (decay.clamp_min(_TINY) * _largest(offset))
         e_folds = (lanes.motion_start / lanes.motion)[rows].log() + (lanes.distance[rows] / self._band).log()
         allowed = NONLINEARITY * self._options.rtol * e_folds.clamp_min(1.0)
         lanes.evaluations[rows] += 1
-        lanes.linear_below[rows] = lanes.motion[rows] * (CLOSER * allowed / nonlinearity).clamp_max(0.25)
-        part = torch.nonzero(nonlinearity <= allowed).squeeze(1)
+        lanes.linear_below[rows] = lanes.motion[rows] * (CLOSER * allowed / bent).clamp(LEAST, 0.25)
+        part = torch.nonzero(bent <= allowed).squeeze(1)
         part = part[self._do_attract(lanes, rows[part], drive.rows(part), rest[part], offset[part])]
         if part.numel() == 0:
             return part, stepper.power_W[part]
-        at, drive, rest = rows[part], drive.rows(part), rest[part]
-        end = finish_linearly(self._core, drive, rest, straightened(offset[part], dz[part], gap[part]), self._band)
+        at, drive, rest, gap, decay = rows[part], drive.rows(part), rest[part], gap[part], decay[part]
+        end = finish_linearly(self._core, drive, rest, straightened(offset[part], gap, decay), self._band)
         lanes.evaluations[at] += end.evaluations + 2
-        z_exit = rest + end.exit_offset
-        dz = self._motion(z_exit, drive)
-        nonlinearity = _largest(bend(self._core, drive, rest, end.exit_offset, dz)) / _largest(dz)
         time = lanes.time[at] + end.exit_after
-        is_done = end.is_certain & (nonlinearity <= allowed[part]) & (time < self._options.max_time_tau)
+        is_done = end.is_certain & (time < self._options.max_time_tau)
+        is_done &= self._is_straight(drive, rest, end, gap / decay.unsqueeze(1).to(gap.dtype), allowed[part])
         done = at[is_done]
-        lanes.exit_time[done], lanes.exit_state[done] = time[is_done], z_exit[is_done]
+        lanes.exit_time[done], lanes.exit_state[done] = time[is_done], (rest + end.exit_offset)[is_done]
         lanes.exit_energy[done] = (lanes.energy[at] + end.energy)[is_done]
         return done, end.rest_power_W[is_done]
+
+    def _is_straight(self, drive: Drive, rest: Tensor, end: Arrival, shift: Tensor, allowed: Tensor) -> Tensor:
+        """(row,) bool: whether the circuit is linear at the exit too, and the bend small in what is left there.
+
+        A slow mode may be small at first beside fast ones that bend it.
+
+        Args:
+            drive: one row each.
+            rest: (row, node).
+            end: what the linearised circuit says.
+            shift: (row, node). What the bend was made up for by.
+            allowed: (row,) how much of the motion may be bent.
+        """
+        e = end.exit_offset
+        dz = self._motion(rest + e, drive)
+        decay, gap = decay_rate(e, dz), bend(self._core, drive, rest, e, dz)
+        is_linear = _largest(gap) <= allowed * decay * _largest(e)
+        squared = e.square().sum(1).to(torch.float64)
+        at_first = squared * (decay * end.exit_after).exp()
+        return is_linear & ((shift * e).sum(1).abs() <= SLACK * allowed * at_first)
 
     def _do_attract(self, lanes: Lanes, rows: Tensor, drive: Drive, rest: Tensor, offset: Tensor) -> Tensor:
         """(row,) bool: whether these rests are known to attract, or can be shown to."""

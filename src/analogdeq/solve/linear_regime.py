@@ -66,7 +66,12 @@ def bend(core: Core, drive: Drive, rest: Tensor, offset: Tensor, dz: Tensor) -> 
     return FlowJacobian(core, drive, rest)(offset).neg_().add_(dz)
 
 
-def straightened(offset: Tensor, dz: Tensor, gap: Tensor) -> Tensor:
+def decay_rate(offset: Tensor, dz: Tensor) -> Tensor:
+    """(lane,) float64 [1/tau]: -<e, de/ds> / <e, e>, at which the norm of e falls; negative where it grows."""
+    return -((offset * dz).sum(1) / offset.square().sum(1)).to(torch.float64)
+
+
+def straightened(offset: Tensor, gap: Tensor, decay: Tensor) -> Tensor:
     """(lane, node): the state from which the linearised circuit ends up where this one does.
 
     The bend q of a motion that decays at lambda decays at n lambda, where F bends as the n-th power of e, so all of it
@@ -78,11 +83,10 @@ def straightened(offset: Tensor, dz: Tensor, gap: Tensor) -> Tensor:
 
     Args:
         offset: (lane, node). e.
-        dz: (lane, node). Its derivative; ||dz|| / ||e|| stands for lambda.
         gap: (lane, node). q, by `bend`.
+        decay: (lane,) [1/tau]. lambda > 0, by `decay_rate`.
     """
-    decay = torch.linalg.vector_norm(dz, dim=1, keepdim=True) / torch.linalg.vector_norm(offset, dim=1, keepdim=True)
-    return offset + 0.75 * gap / decay
+    return offset + 0.75 * gap / decay.unsqueeze(1).to(gap.dtype)
 
 
 def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float) -> Arrival:

@@ -118,12 +118,12 @@ class Rosenbrock:
     def energy_error(self, h: Tensor) -> Tensor:
         """The quadrature less the rule with one point fewer.
 
-        What is below the stages' own tolerance, relative to all energy of the step, does not count: a power that grows
-        from nothing as t^4 or faster has the same relative error in steps of any length.
+        What is below a millionth of the stages' own tolerance, relative to all energy of the step, does not count: a
+        power that grows from nothing as t^4 or faster has the same relative error in steps of any length.
         """
         power = self._p.to(torch.float64)
         error = torch.tensordot(self._error, power, 1).abs_()
-        unseen = self._tol * torch.tensordot(self._weights, power, 1).abs_().amax(1, keepdim=True)
+        unseen = 1e-6 * self._tol * torch.tensordot(self._weights, power, 1).abs_().amax(1, keepdim=True)
         return (error - unseen).clamp_min_(0.0) * h.unsqueeze(1)
 
     def segment(self, rows: Tensor, h: Tensor) -> "RosenbrockSegment":

@@ -23,7 +23,7 @@ from analogdeq.solve.verdict import Verdict
 
 STAGE_TOLERANCE = 1e-2
 """Residual of a matrix-free stage, relative to `rtol`: no error estimate sees it. Energies that are smaller than the
-largest by `rtol` times this are not controlled."""
+largest by `rtol` times a millionth of this are not controlled."""
 
 _TABLEAUX = {tableau.name: tableau for tableau in (TSIT5, BOSH3)}
 
@@ -110,7 +110,7 @@ def _stepper(options: SettleOptions) -> Stepper:
         return Rosenbrock(RODAS5P, tol=tol)
 
     def explicit(tableau: Tableau) -> Stepper:
-        return RungeKutta(tableau, tol=tol)
+        return RungeKutta(tableau, tol=1e-6 * tol)
 
     if options.method == "auto":
         return Switching(explicit(TSIT5), implicit, options)

@@ -1,0 +1,153 @@
+"""The linearised circuit's last part of a settle, against dense exponentials and long integrations."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+from scipy.linalg import expm
+from scipy.optimize import brentq
+from torch import Tensor
+
+from analogdeq.cores.rc import RCCore
+from analogdeq.solve.linear_regime import bend, decay_rate, finish_linearly, straightened
+from analogdeq.solve.settle import settle
+from analogdeq.solve.verdict import Verdict
+from helpers import chip, plain_core, random_core, random_inputs, tensor
+
+BAND = 1e-3
+
+
+def dense_exit(A: np.ndarray, e: np.ndarray, until: float, points: int = 400_001) -> float:
+    """The last time at which max |exp(A s) e| is the band, on a fine grid and by bisection of its last crossing."""
+    grid, step = np.linspace(0, until, points, retstep=True)
+    one, orbit = expm(step * A), np.empty((points, e.size))
+    orbit[0] = e
+    for k in range(1, points):
+        orbit[k] = one @ orbit[k - 1]
+    last = np.flatnonzero(np.abs(orbit).max(1) > BAND)[-1]
+    state = orbit[last]
+    return float(grid[last]) + brentq(lambda s: np.abs(expm(s * A) @ state).max() - BAND, 0, step)
+
+
+def flow(core: RCCore) -> np.ndarray:
+    """(node, node): r (W - I), the Jacobian of a linear core's flow."""
+    W = core.W.detach().double().numpy()
+    rate = np.ones(len(W)) if core.rate is None else core.rate.double().numpy()
+    return rate[:, None] * (W - np.eye(len(W)))
+
+
+def finished(core: RCCore, offset: Tensor):
+    drive = core.drive(torch.zeros(len(offset), core.n_inputs, dtype=offset.dtype))
+    return finish_linearly(core, drive, torch.zeros_like(offset), offset, BAND)
+
+
+LINEAR = {
+    "one mode": [[0.5]],
+    "chain": [[0.0, 10.0], [0.0, 0.0]],
+    "turning": [[0.8, 2.0], [-2.0, 0.8]],
+    "hardly damped": [[0.99, 2.0], [-2.0, 0.99]],
+    "turning fast": [[0.5, 30.0], [-30.0, 0.5]],
+    "slow and fast": [[0.99, 0.0], [3.0, -9.0]],
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_linear_circuit_leaves_its_band_when_the_matrix_exponential_does(name: str) -> None:
+    core = plain_core(LINEAR[name], activation="identity")
+    offset = tensor([[0.02, 0.013, 0.004][: core.n_nodes]])
+    end = finished(core, offset)
+    assert end.is_certain.tolist() == [True]
+    gap = min(1 - np.linalg.eigvals(core.W.numpy()).real)
+    expected = dense_exit(flow(core), offset[0].numpy(), until=8 / gap)
+    assert end.exit_after.item() == pytest.approx(expected, rel=1e-4)
+    assert end.exit_offset.abs().max().item() == pytest.approx(BAND, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_large_circuits_are_told_by_a_small_space(spread: float, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(5)
+    W = torch.randn(80, 80, generator=generator, dtype=torch.float64)
+    W *= 0.85 / torch.linalg.eigvals(W).abs().max()
+    tau = torch.exp(spread * torch.randn(80, generator=generator, dtype=torch.float64))
+    core = RCCore(
+        W.to(dtype), torch.eye(80, dtype=dtype), torch.zeros(80, dtype=dtype), activation="identity", tau_s=tau
+    )
+    # The fastest modes have died away before a settle asks.
+    offset = torch.randn(3, 80, generator=generator, dtype=torch.float64) @ torch.as_tensor(expm(flow(core))).T
+    offset *= 0.02 / offset.abs().amax(1, keepdim=True)
+    end = finished(core, offset.to(dtype))
+    assert bool(end.is_certain.all())
+    for k in range(3):
+        expected = dense_exit(flow(core), offset[k].numpy(), until=60, points=20_001)
+        assert end.exit_after[k].item() == pytest.approx(expected, rel=1e-3)
+    assert int(end.evaluations.max()) <= 56, "spaces of 16 and 40"
+
+
+@pytest.mark.parametrize(
+    "W", [[[1.01]], [[1.1, 0.0], [0.0, 0.5]], [[1.0, 2.0], [-2.0, 1.0]], [[1.02, 3.0], [-3.0, 1.02]]]
+)
+def test_what_does_not_decay_is_never_certain(W: list[list[float]]) -> None:
+    core = plain_core(W, activation="identity")
+    assert finished(core, torch.full((1, core.n_nodes), 0.01, dtype=torch.float64)).is_certain.tolist() == [False]
+
+
+def test_a_state_that_never_leaves_its_band_has_no_exit_and_one_that_grows_out_of_it_has() -> None:
+    core = plain_core([[0.0, 10.0], [0.0, 0.0]], activation="identity")
+    offset = tensor([[5e-4, 0.0], [0.0, 5e-4]])
+    end = finished(core, offset)
+    assert end.exit_after[0].item() == 0.0
+    assert end.exit_after[1].item() == pytest.approx(dense_exit(flow(core), offset[1].numpy(), 30.0), rel=1e-4)
+
+
+@pytest.mark.parametrize(("W", "b"), [(0.5, 0.8), (0.9, 0.2), (0.95, 0.0)])
+def test_the_bend_of_a_nonlinear_decay_is_mostly_made_up_for(W: float, b: float) -> None:
+    """One node, integrated by scipy: the exit time from a bent start, with and without its correction."""
+    core = plain_core([[W]])
+    drive = core.drive(tensor([[b]]))
+    z = brentq(lambda x: math.tanh(W * x + b) - x, -0.5, 1.0) if b else 0.0
+    start = z + (0.05 if b else 0.2)
+    path = solve_ivp(lambda _t, x: np.tanh(W * x + b) - x, (0, 500), [start], rtol=1e-11, atol=1e-13, dense_output=True)
+    exact = brentq(lambda t: abs(path.sol(t)[0] - z) - BAND, 0, 400)
+    rest, offset = tensor([[z]]), tensor([[start - z]])
+    dz = core.fixed_point_map(rest + offset, drive) - (rest + offset)
+    gap = bend(core, drive, rest, offset, dz)
+    plain = finish_linearly(core, drive, rest, offset, BAND).exit_after.item()
+    better = finish_linearly(
+        core, drive, rest, straightened(offset, gap, decay_rate(offset, dz)), BAND
+    ).exit_after.item()
+    assert abs(better - exact) < 0.6 * abs(plain - exact)
+    assert better == pytest.approx(exact, rel=2e-2)
+
+
+@pytest.mark.parametrize("gap", [0.03, 0.01])
+def test_a_weakly_damped_rotation_settles_on_time(gap: float) -> None:
+    core = plain_core([[1 - gap, 2.0], [-2.0, 1 - gap]])
+    out = settle(core, tensor([[0.0, 0.0]]), z0=tensor([[0.05, 0.02]]), max_time_tau=5000.0)
+    assert out.verdict == [Verdict.SETTLED]
+    W = core.W.numpy()
+    until = 1.2 * out.t_settle_s.item()
+    path = solve_ivp(
+        lambda _t, x: np.tanh(W @ x) - x, (0, until), [0.05, 0.02], rtol=1e-11, atol=1e-14, method="DOP853",
+        dense_output=True,
+    )  # fmt: skip
+    grid = np.linspace(0.7 * until, until, 200_001)
+    last = grid[np.flatnonzero(np.abs(path.sol(grid)).max(0) > BAND)[-1]]
+    assert out.t_settle_s.item() == pytest.approx(last, rel=1e-3)
+
+
+def test_energies_go_on_to_the_exit_and_power_is_that_of_rest() -> None:
+    placed, u = chip(random_core(6, seed=1)), random_inputs(8, 3, seed=2)
+    quick, exact = settle(placed, u), settle(placed, u, rtol=1e-7, atol=1e-9)
+    assert quick.ledger is not None
+    assert exact.ledger is not None
+    torch.testing.assert_close(quick.ledger.total_J, exact.ledger.total_J, rtol=1e-3, atol=0)
+    assert quick.power_end_W is not None
+    drive = placed.drive(u)
+    power, dz = torch.empty_like(quick.power_end_W), torch.empty_like(quick.z)
+    work = quick.z.new_empty(placed.work_buffers, *quick.z.shape)
+    placed.evaluate(quick.z, drive, dz, power, work)
+    # A sample that was settled by its steps stopped well inside its band, not at rest.
+    torch.testing.assert_close(quick.power_end_W, power, rtol=0, atol=1e-4 * float(power.max()))
