@@ -14,16 +14,18 @@ from typing import final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softshrink
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.short_arnoldi import ShortSpace, short_arnoldi
 from analogdeq.solve.decay import Decay, first_weights, orbit
 from analogdeq.solve.exits import Exits
 from analogdeq.solve.jacobian import FlowJacobian
+from analogdeq.solve.rest import rounding
 from analogdeq.solve.romberg import romberg_weights
 
 SIZES = (16, 40)
-"""Krylov spaces tried in turn."""
+"""Krylov spaces tried in turn; of larger ones fewer lanes are held at a time."""
 DEFECT = 5e-3
 """How much of the state a Krylov space may have missed by the time of the exit; a settling time errs by some 0.03 of
 that."""
@@ -56,6 +58,8 @@ class Arrival:
 def bend(core: Core, drive: Drive, rest: Tensor, offset: Tensor, dz: Tensor) -> Tensor:
     """(lane, node): dz/ds - A e, what the linearised circuit does not tell of the motion, at the cost of one product.
 
+    Entries that may be rounding are 0.
+
     Args:
         core: the network.
         drive: its constant drive, one row per lane.
@@ -63,7 +67,8 @@ def bend(core: Core, drive: Drive, rest: Tensor, offset: Tensor, dz: Tensor) -> 
         offset: (lane, node). e, the states relative to those.
         dz: (lane, node). dz/ds at the states.
     """
-    return FlowJacobian(core, drive, rest)(offset).neg_().add_(dz)
+    fastest = 1.0 if core.rate is None else float(core.rate.max())
+    return softshrink(FlowJacobian(core, drive, rest)(offset).neg_().add_(dz), fastest * rounding(core))
 
 
 def decay_rate(offset: Tensor, dz: Tensor) -> Tensor:
@@ -110,9 +115,10 @@ def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band
     )
     rows = torch.arange(lanes, device=offset.device)
     for size in sorted({min(size, core.n_nodes) for size in SIZES}):
-        rows = _try_space(core, drive, rest, offset, band, size, rows, result)
         if rows.numel() == 0:
             break
+        parts = rows.split(max(1, lanes * SIZES[0] // size))
+        rows = torch.cat([_try_space(core, drive, rest, offset, band, size, part, result) for part in parts])
     return result
 
 

@@ -73,17 +73,17 @@ def find_rest(core: Core, drive: Drive, z: Tensor, *, tol: float, good_enough: f
 
 def tolerance(core: Core, band: float) -> float:
     """The residual at which the middle of such a band is known well enough, or rounding ends the search."""
-    return max(1e-6 * band, _rounding(core))
+    return max(1e-6 * band, rounding(core))
 
 
-def _rounding(core: Core) -> float:
+def rounding(core: Core) -> float:
     """What F(z) - z may be wrong by: sums of N terms, whose errors add up like a random walk."""
     return max(4.0, 0.25 * core.n_nodes**0.5) * torch.finfo(core.dtype).eps * core.full_scale
 
 
 def find_rest_for_band(core: Core, drive: Drive, z: Tensor, band: float) -> Rest:
     """`find_rest` to what the middle of a band of that half width must be known to."""
-    good_enough = max(5e-3 * band, 4 * _rounding(core))
+    good_enough = max(5e-3 * band, 4 * rounding(core))
     return find_rest(core, drive, z, tol=tolerance(core, band), good_enough=good_enough, near=1e-3 * band)
 
 
