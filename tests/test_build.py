@@ -12,6 +12,7 @@ from analogdeq.build import (
     build_circuit,
     build_data,
     build_fit_options,
+    build_gradient,
     build_model,
     build_settle_options,
 )
@@ -202,3 +203,9 @@ def test_a_faster_circuit_draws_more_and_settles_sooner_by_the_same_factor() -> 
     assert fast[1] / slow[1] > 1
     assert slow[2] == fast[2]
     assert math.isfinite(fast[1])
+
+
+def test_equilibrium_propagation_of_oscillators_is_refused_before_training() -> None:
+    scenario = load_scenario("digits-oscillator", ["gradient.method=equilibrium-propagation"])
+    with pytest.raises(InputError, match="use 'implicit' for oscillators"):
+        build_gradient(scenario)

@@ -2,6 +2,7 @@
 
 from analogdeq import library
 from analogdeq.circuits.components import CrossbarCircuit
+from analogdeq.errors import InputError
 from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.method import Gradient
 from analogdeq.gradient.physical import PhysicalAdjoint
@@ -23,8 +24,16 @@ def gradient_of(scenario: Scenario, circuit: CrossbarCircuit, options: SettleOpt
         scenario: its tables `gradient` and `train`.
         circuit: of the array that a physical adjoint settles on.
         options: how that is integrated.
+
+    Raises:
+        InputError: for equilibrium propagation of oscillators, which scenarios cannot name.
     """
     s = scenario.gradient
+    if s.method == "equilibrium-propagation" and scenario.oscillator.core != "none":
+        raise InputError(
+            f"scenario {scenario.name!r}: gradient.method = 'equilibrium-propagation' trains RC networks; use "
+            "'implicit' for oscillators, or analogdeq.gradient.phase_propagation from Python"
+        )
     match s.method:
         case "phantom":
             return PhantomGradient(steps=s.phantom_steps, damping=s.phantom_damping)

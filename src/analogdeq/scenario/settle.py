@@ -44,7 +44,7 @@ class Settle(Section):
     last instant outside it. 1e-3 is a quarter of a step of 8 bits."""
 
     dwell_tau: TimeConstants = Field(default=2.0, ge=0, le=1e6)
-    """How long a sample must look settled before it is believed."""
+    """How long a sample that the linearised circuit cannot decide must look settled before it is believed."""
 
     max_time_tau: TimeConstants = Field(default=500.0, gt=0, le=1e9)
     """Simulated time after which a sample counts as timed out. Settling takes about ln(1/band)/(1 - loop gain)."""

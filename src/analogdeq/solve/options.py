@@ -31,7 +31,8 @@ class SettleOptions:
             this keeps the relative error of what is left of it, where a tolerance relative to |z| would not.
         atol: local error allowed per step besides, in units of full scale.
         band: half width of the band that defines the settling time, in units of full scale.
-        dwell_tau: how long a sample must stay within half the band before it is asked whether it is certain to stay.
+        dwell_tau: how long a sample that the linearised circuit cannot decide must stay within half the band before it
+            is asked whether it is certain to stay.
         max_time_tau: time budget.
         max_steps: budget of attempted steps per sample.
     """

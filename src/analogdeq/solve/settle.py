@@ -56,7 +56,7 @@ def settle(
         rtol: local error per step relative to the remaining motion max |F(z) - z|.
         atol: local error per step besides, in units of full scale.
         band: half width of the band that defines the settling time, in units of full scale.
-        dwell_tau: how long a sample must stay within half the band.
+        dwell_tau: how long a sample must stay within half the band, where the linearised circuit cannot decide it.
         max_time_tau: time budget, in time constants.
         max_steps: budget of attempted steps per sample.
         z0: (batch, node) [1]. Where to start; discharged nodes if None.

@@ -19,7 +19,7 @@ class Settled:
     Attributes:
         z: (batch, node) [1]. The equilibrium reached; where there is none, the last state.
         t_settle_s: (batch,) float64 [s]. The last time the trajectory is outside the band; NaN unless settled.
-        t_end_s: (batch,) float64 [s]. Where the integration stopped.
+        t_end_s: (batch,) float64 [s]. Where the integration stopped, or the exit that the linearised circuit told.
         energy_J: (batch,) float64 [J]. `ledger.total_J`; NaN for a core without a circuit.
         ledger: the energy term by term; None for a core without a circuit.
         verdict_code: (batch,) uint8. A `Verdict` each.
