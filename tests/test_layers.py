@@ -19,6 +19,7 @@ LAYERS = (
     ("cores",),
     ("linalg",),
     ("placement", "oscillator_placement"),
+    ("clocked_chip",),
     ("chip",),
     ("amplified_chip",),
     ("oscillator_chip",),
@@ -45,8 +46,8 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
 PHYSICS = (
-    "devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "oscillator_placement", "chip",
-    "amplified_chip", "oscillator_chip",
+    "devices", "circuits", "ageing", "cores", "linalg", "solve", "noise", "placement", "oscillator_placement",
+    "clocked_chip", "chip", "amplified_chip", "oscillator_chip",
 )  # fmt: skip
 FILE_MODULES = {"h5py", "tomllib", "csv", "json", "pathlib", "os", "io", "shutil", "pydantic", "matplotlib", "plotly"}
 

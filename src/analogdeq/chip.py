@@ -10,17 +10,16 @@ from analogdeq.ageing.life import Care, Life
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.cubic_power import CubicPower
 from analogdeq.circuits.ledger import Ledger
-from analogdeq.circuits.manufacture import another_inference, manufactured
+from analogdeq.circuits.manufacture import manufactured
 from analogdeq.circuits.pairs import DevicePairs
 from analogdeq.circuits.power import POWER_TERMS, CrossbarPower
 from analogdeq.circuits.wired_pairs import WiredPairs, with_wires
 from analogdeq.circuits.wired_power import WIRED_TERMS, WiredPower
-from analogdeq.cores.around import AroundCore
+from analogdeq.clocked_chip import ClockedChip
 from analogdeq.cores.core import Drive, Linearisation
 from analogdeq.cores.line_drive import LineDrive, constant_of
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.rc import RCCore
-from analogdeq.devices.clock import ROOM_K
 from analogdeq.devices.levels import nearest_level
 from analogdeq.devices.preset import IDEAL, DevicePreset
 from analogdeq.devices.streams import Streams
@@ -29,7 +28,7 @@ from analogdeq.placement import placement_of
 
 
 @final
-class Chip(AroundCore[SaturatingNetwork]):
+class Chip(ClockedChip[SaturatingNetwork]):
     """A core as it came out of the factory: realised weights, watts and joules. It behaves as a core everywhere.
 
     The weights W, U, b become target conductances (`map_weights`), the devices land beside their targets (`device`),
@@ -92,47 +91,10 @@ class Chip(AroundCore[SaturatingNetwork]):
             )
             self.target = self.target.holding(plus_S, minus_S, self.target.feedback_ohm)
         self.life = Life(self.target, circuit, device, seed, self.care)
-        self._core: SaturatingNetwork | None = None
-        self._pairs: DevicePairs | None = None
         if is_programmed:
             self.program()
 
-    def program(self, at_s: float = 0.0) -> "Chip":
-        """Write the weights into the devices when the chip's clock shows `at_s` [s]; once more if they were before.
-
-        Raises:
-            InputError: if the clock would run backwards.
-            RangeError: if the preset does not cover what the circuit asks for.
-        """
-        self.life.program(at_s)
-        return self._realise(self.life.pairs)
-
-    def age(self, until_s: float, temperature_K: float = ROOM_K, *, read_s: float = 0.0) -> "Chip":
-        """Let the clock run until it shows `until_s` [s], at `temperature_K`; maintenance happens on the way.
-
-        Args:
-            until_s: [s]. On the chip's clock, so `program(0).age(60).age(3600)` is an hour old.
-            temperature_K: [K]. Meanwhile, and of every settle after that.
-            read_s: [s]. For how much of the time the lines are at their read voltage, for devices that mind.
-
-        Raises:
-            InputError: if the chip is not programmed, or the clock would run backwards.
-            RangeError: outside the preset's range of time or temperature, unless `care` allows that.
-        """
-        self.life.grow_old(until_s, temperature_K, read_s)
-        return self._realise(self.life.pairs)
-
-    def begin_inference(self, noise_seed: int) -> "Chip":
-        """Draw the slow read noise of one inference; it stays until the next one, or until `age` or `program`.
-
-        Conversions from now on draw their noise from this seed.
-        """
-        quiet = self.life.pairs
-        self.circuit = another_inference(self.circuit, noise_seed)
-        return self._realise(self.life.memory.read(quiet, self.life.age, Streams(noise_seed)))
-
-    def _realise(self, pairs: DevicePairs) -> "Chip":
-        """Take on what the devices conduct."""
+    def _realise(self, pairs: DevicePairs) -> None:
         conduction = self.device_preset.conduction
         pairs = with_wires(pairs, self.circuit.wires)
         core = self._placement.realised(pairs, self.circuit, conduction)
@@ -141,7 +103,7 @@ class Chip(AroundCore[SaturatingNetwork]):
             # An offset at the summing amplifier's input appears at its output times the noise gain.
             p = (1 + pairs.feedback_ohm * pairs.row_sum_S()) * offset_V / self.circuit.unit_voltage_V
             core.b.add_(p.to(core.b))
-        self._core, self._pairs = core, pairs
+        self._realised, self._pairs = core, pairs
         self._power: CrossbarPower | CubicPower | WiredPower
         if isinstance(pairs, WiredPairs):
             self._power = WiredPower(self.circuit, pairs, self._n_inputs, like=self._like)
@@ -149,39 +111,6 @@ class Chip(AroundCore[SaturatingNetwork]):
             self._power = CrossbarPower(self.circuit, pairs, self._n_inputs, like=self._like)
         else:
             self._power = CubicPower(self.circuit, pairs, conduction, self._n_inputs, like=self._like)
-        return self
-
-    @property
-    def core(self) -> SaturatingNetwork:
-        """What its devices compute now.
-
-        Raises:
-            InputError: if the chip has not been programmed.
-        """
-        if self._core is None:
-            _ = self.life.memory  # says what to do
-            raise InputError("this chip has not been programmed; call chip.program() first")
-        return self._core
-
-    @property
-    def pairs(self) -> DevicePairs:
-        """What its devices conduct now."""
-        return self.life.pairs if self._pairs is None else self._pairs
-
-    @property
-    def now_s(self) -> float:
-        """[s]. What its clock shows."""
-        return self.life.now_s
-
-    @property
-    def temperature_K(self) -> float:
-        """[K]. Now; noise is made of it."""
-        return self.life.age.temperature_K
-
-    @property
-    def maintenance_J(self) -> float:
-        """[J]. Spent on refreshes and compensation so far."""
-        return sum(done.energy_J for done in self.life.maintenance)
 
     @property
     def bandwidth_factor(self) -> float:

@@ -11,17 +11,16 @@ from analogdeq.ageing.life import Care, Life
 from analogdeq.amplified_chip import AmplifiedChip
 from analogdeq.chip import Chip
 from analogdeq.circuits.components import CrossbarCircuit
-from analogdeq.circuits.manufacture import another_inference, manufactured
+from analogdeq.circuits.manufacture import manufactured
 from analogdeq.circuits.mapping import ConductancePairs
 from analogdeq.circuits.oscillator import OscillatorKind
 from analogdeq.circuits.oscillator_ledger import OscillatorLedger
 from analogdeq.circuits.pairs import DevicePairs
-from analogdeq.cores.around import AroundCore
+from analogdeq.clocked_chip import ClockedChip
 from analogdeq.cores.core import Drive, Linearisation
 from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.cores.oscillators.phase import PhaseCore
 from analogdeq.cores.oscillators.stuart_landau import StuartLandauCore
-from analogdeq.devices.clock import ROOM_K
 from analogdeq.devices.preset import IDEAL, DevicePreset
 from analogdeq.devices.streams import Streams
 from analogdeq.errors import InputError
@@ -34,7 +33,7 @@ READ_RANGE = 2.0
 
 
 @final
-class OscillatorChip(AroundCore[OscillatorCore]):
+class OscillatorChip(ClockedChip[OscillatorCore]):
     """Oscillators coupled by a crossbar of device pairs. It behaves as a core everywhere.
 
     The crossbar has a row per oscillator. Its columns are the oscillators' own outputs and the inputs
@@ -109,45 +108,11 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         self._mismatch, self._drift_draw = (
             torch.randn(n, dtype=torch.float64, generator=streams.named(name)) for name in ("frequency", "drift")
         )
-        self._core: OscillatorCore | None = None
         self.work_buffers: int = core.work_buffers
         self._watts_per_S = circuit.supply_V * MEAN_SINE * circuit.unit_voltage_V
         self._g_reference = float(core.b.detach().abs().sum()) / self.target.feedback_ohm
         if is_programmed:
             self.program()
-
-    def program(self, at_s: float = 0.0) -> "OscillatorChip":
-        """Write the couplings into the devices when the chip's clock shows `at_s` [s]; once more if they were before.
-
-        Raises:
-            InputError: if the clock would run backwards.
-            RangeError: if the preset does not cover what the circuit asks for.
-        """
-        self.life.program(at_s)
-        return self._realise(self.life.pairs)
-
-    def age(self, until_s: float, temperature_K: float = ROOM_K, *, read_s: float = 0.0) -> "OscillatorChip":
-        """Let the clock run until it shows `until_s` [s], at `temperature_K`; maintenance happens on the way.
-
-        Args:
-            until_s: [s]. On the chip's clock.
-            temperature_K: [K]. Meanwhile, and of every settle after that.
-            read_s: [s]. For how much of the time the lines are at their read voltage, for devices that mind.
-
-        Raises:
-            InputError: if the chip is not programmed, or the clock would run backwards.
-            RangeError: outside the preset's range of time or temperature, unless `care` allows that.
-        """
-        self.life.grow_old(until_s, temperature_K, read_s)
-        return self._realise(self.life.pairs)
-
-    def begin_inference(self, noise_seed: int) -> "OscillatorChip":
-        """Draw the slow read noise of the couplings of one inference; it stays until the next, `age` or `program`.
-
-        Conversions from now on draw their noise from this seed.
-        """
-        self.circuit = another_inference(self.circuit, noise_seed)
-        return self._realise(self.life.memory.read(self.life.pairs, self.life.age, Streams(noise_seed)))
 
     def relative_shift(self) -> Tensor:
         """(oscillator,) float64 [1]. How far each free frequency is off now, relative: as made, heat, drift."""
@@ -155,47 +120,13 @@ class OscillatorChip(AroundCore[OscillatorCore]):
         drifted = (drift.per_decade + drift.sd_per_decade * self._drift_draw) * drift.decades(self.life.in_service)
         return kind.frequency_sd * self._mismatch + kind.warm_shift(self.temperature_K) + drifted
 
-    def _realise(self, pairs: DevicePairs) -> "OscillatorChip":
-        """Take on what the devices conduct and where the frequencies are."""
+    def _realise(self, pairs: DevicePairs) -> None:
         ideal, kind = self._ideal, self.kind
-        self._core = realised_oscillators(ideal, pairs, self.relative_shift() / kind.lock_ratio, kind.tau_s)
+        self._realised = realised_oscillators(ideal, pairs, self.relative_shift() / kind.lock_ratio, kind.tau_s)
         self._pairs = pairs
         n, inputs = ideal.n_oscillators, ideal.U.shape[0] // ideal.n_oscillators
         columns = pairs.column_sum_S().to(ideal.detuning).split((n, inputs * ideal.n_inputs))
         self._g_coupling, self._g_input = columns[0], columns[1].view(inputs, ideal.n_inputs).sum(0)
-        return self
-
-    @property
-    def core(self) -> OscillatorCore:
-        """The realised network, now.
-
-        Raises:
-            InputError: if the chip has not been programmed.
-        """
-        if self._core is None:
-            _ = self.life.memory  # says what to do
-            raise InputError("this chip has not been programmed; call chip.program() first")
-        return self._core
-
-    @property
-    def pairs(self) -> DevicePairs:
-        """What its devices conduct now."""
-        return self.life.pairs if self._core is None else self._pairs
-
-    @property
-    def now_s(self) -> float:
-        """[s]. What its clock shows."""
-        return self.life.now_s
-
-    @property
-    def temperature_K(self) -> float:
-        """[K]. Now."""
-        return self.life.age.temperature_K
-
-    @property
-    def maintenance_J(self) -> float:
-        """[J]. Spent on refreshes and compensation so far."""
-        return sum(done.energy_J for done in self.life.maintenance)
 
     @property
     def turn(self) -> float | None:
