@@ -19,7 +19,7 @@ SLACK = 2.0
 """By how much more the bend may move the mode that is left at the exit."""
 CLOSE = 3.0
 """In bands. Lanes that are ready wait for company until one is as close as this: they cost less together."""
-LARGEST, FEWEST = 2**14, 32
+LARGEST, FEWEST = 2**13, 24
 """Lanes are taken so many numbers at a time, but at least so many lanes: a Krylov space is as large as many states."""
 LEAST = 1e-3
 """Of the motion. Whatever the bend, a lane asks again when it has become so much slower."""
