@@ -9,6 +9,7 @@ from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.cores.oscillators.corotating import Corotating
 from analogdeq.errors import GradientError, SettleError
 from analogdeq.gradient.forward import BySettling, Forward
+from analogdeq.linalg.one_thread import one_thread
 
 GAUGE_TOL = 1e-3
 """Largest cosine between a loss's gradient and the common rotation that rounding is allowed to leave (float32)."""
@@ -115,7 +116,8 @@ def _solve_bordered(core: OscillatorCore, z: Tensor, omega: Tensor, u: Tensor, g
     bottom = torch.cat((rotation, torch.zeros_like(rotation[:, :1])), 1).unsqueeze(1)
     matrix = torch.cat((top, bottom), 1)
     right = torch.cat((g_z, g_omega.unsqueeze(1)), 1)
-    solution, info = torch.linalg.solve_ex(matrix.mT, right.unsqueeze(2))
+    with one_thread(matrix):
+        solution, info = torch.linalg.solve_ex(matrix.mT, right.unsqueeze(2))
     if bool((info != 0).any()) or not bool(torch.isfinite(solution).all()):
         raise GradientError("the bordered system of a rotating wave is singular: the lock is at the edge of its range")
     return solution[:, :n, 0]

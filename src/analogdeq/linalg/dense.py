@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from analogdeq.linalg.one_thread import one_thread
 from analogdeq.linalg.system import LinearSolution, relative, row_norm
 
 
@@ -14,7 +15,8 @@ def solve_dense(j_dense: Tensor, y: Tensor) -> LinearSolution:
         y: (batch, n).
     """
     matrix = torch.eye(y.shape[-1], dtype=y.dtype, device=y.device) - j_dense
-    x, info = torch.linalg.solve_ex(matrix, y.unsqueeze(-1))
+    with one_thread(matrix):
+        x, info = torch.linalg.solve_ex(matrix, y.unsqueeze(-1))
     x = x.squeeze(-1)
     residual = row_norm(y - (matrix @ x.unsqueeze(-1)).squeeze(-1))
     # A singular matrix leaves x undefined; an infinite residual says so.

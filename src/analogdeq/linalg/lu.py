@@ -5,6 +5,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from analogdeq.linalg.one_thread import one_thread
+
 
 @final
 class LU:
@@ -20,7 +22,8 @@ class LU:
     """(batch,) bool. Whether no pivot was exactly zero; a solve with another matrix is not finite."""
 
     def __init__(self, matrix: Tensor) -> None:
-        self._factors, self._pivots, info = torch.linalg.lu_factor_ex(matrix.mT)
+        with one_thread(matrix):
+            self._factors, self._pivots, info = torch.linalg.lu_factor_ex(matrix.mT)
         self.is_regular = info == 0
 
     def sign(self) -> Tensor:

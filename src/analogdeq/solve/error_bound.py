@@ -18,6 +18,7 @@ from analogdeq.cores.conv import ConvCore
 from analogdeq.cores.core import Core, Drive
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.rc import RCCore
+from analogdeq.linalg.one_thread import one_thread
 
 LOCAL_NODES = 256
 """Networks with more nodes get no local bound: it takes an inverse, node^3 work, for every sample."""
@@ -182,7 +183,8 @@ def _kantorovich(
     """
     jacobian = core.linearise(z, drive).dense()
     identity = torch.eye(core.n_nodes, dtype=z.dtype, device=z.device)
-    inverse, info = torch.linalg.inv_ex(identity - jacobian)
+    with one_thread(jacobian):
+        inverse, info = torch.linalg.inv_ex(identity - jacobian)
     inverse = torch.where((info == 0).view(-1, 1, 1), inverse, 0.0).nan_to_num(0.0, 0.0, 0.0)
     beta = _norm_bound(inverse)
     # Computing delta rounds too; so does the Jacobian.

@@ -18,6 +18,7 @@ from analogdeq.linalg.fixed_point import solve_fixed_point
 from analogdeq.linalg.frobenius import frobenius_norm
 from analogdeq.linalg.gmres import solve_gmres
 from analogdeq.linalg.noise import ReadNoise
+from analogdeq.linalg.one_thread import one_thread
 from analogdeq.linalg.range import in_full_range
 from analogdeq.linalg.richardson import solve_richardson
 from analogdeq.linalg.system import MatVec
@@ -115,7 +116,8 @@ def problem_at_rest(name: str, core: RCCore, u: Tensor, g: Tensor) -> AdjointPro
         linearisation = core.linearise(z, core.drive(u))
         g = g / g.abs().amax(1, keepdim=True).clamp_min(1e-300)
         system = torch.eye(core.n_nodes, dtype=g.dtype) - linearisation.dense().mT
-        v = torch.linalg.solve(system, g.unsqueeze(2)).squeeze(2)
+        with one_thread(system):
+            v = torch.linalg.solve(system, g.unsqueeze(2)).squeeze(2)
     return AdjointProblem(name, linearisation, g, v)
 
 
