@@ -214,7 +214,7 @@ def test_an_analysis_must_end(stop_s: float) -> None:
 
 def test_unequal_time_constants_are_refused_rather_than_ignored() -> None:
     made = small_chip()
-    made._core = random_core(NODES, seed=1, inputs=INPUTS, tau_s=tensor([1e-8, 2e-8, 1e-8, 1e-8]))
+    made._realised = random_core(NODES, seed=1, inputs=INPUTS, tau_s=tensor([1e-8, 2e-8, 1e-8, 1e-8]))
     with pytest.raises(InputError, match="unequal time constants"):
         netlist_of(made, random_inputs(1, INPUTS, seed=2)[0])
 

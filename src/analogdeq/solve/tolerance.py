@@ -35,9 +35,13 @@ class Tolerance:
         options = self._options
         elapsed = lanes.time + h
         rate = (lanes.motion_start / motion).log_().abs_().div_(elapsed).nan_to_num_(0.0)
-        share = error_share(rate, h) if self._core.rate is None else spread_share(rate, h, elapsed)
-        allowed = (lanes.motion * options.rtol).add_(options.atol * self._core.full_scale).mul_(share)
-        ratio = error / allowed.clamp_min_(finest_tolerance(self._core, options.atol))
+        floor = options.atol * self._core.full_scale
+        if self._core.rate is None:
+            allowed = (lanes.motion * options.rtol).add_(floor).mul_(error_share(rate, h))
+            ratio = error / allowed.clamp_min_(finest_tolerance(self._core, options.atol))
+        else:  # fast nodes that follow slow ones would be held to rounding
+            allowed = lanes.motion * spread_share(rate, h, elapsed) * options.rtol
+            ratio = error / allowed.add_(floor)
         if gained.shape[1] == 0:
             return ratio
         allowed = (options.rtol * (lanes.energy + gained)).clamp_min(_TINY)
