@@ -17,9 +17,10 @@ from analogdeq.solve.band import last_exit
 from analogdeq.solve.controller import error_share, next_step
 from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.options import SettleOptions
-from analogdeq.solve.outcome import Outcome
+from analogdeq.solve.outcome import Outcome, empty_outcome
 from analogdeq.solve.rest import find_rest, flow_eigenvalues
 from analogdeq.solve.settle import settle
+from analogdeq.solve.slabs import Batch
 from analogdeq.solve.verdict import Verdict
 from helpers import plain_core, random_inputs, tensor
 
@@ -119,7 +120,10 @@ def run(stepper: Scripted, b: list[float], **options: float) -> Outcome:
     u = torch.zeros(len(b), core.n_nodes, dtype=torch.float64)
     u[:, 0] = tensor(b)
     drive = core.drive(u)
-    return SettleLoop(core, drive, core.initial_state(drive), SettleOptions(**options), stepper, None).run()
+    start = core.initial_state(drive)
+    batch = Batch(drive=drive, start=start, outcome=empty_outcome(start, 0))
+    SettleLoop(core, batch, torch.arange(len(b)), SettleOptions(**options), stepper).run()
+    return batch.outcome
 
 
 def settle_tau(b: float, band: float = 1e-3) -> float:

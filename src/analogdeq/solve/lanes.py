@@ -63,6 +63,7 @@ class Lanes:
         cls,
         z: Tensor,
         *,
+        index: Tensor,
         motion: Tensor,
         n_terms: int,
         h: float,
@@ -70,7 +71,7 @@ class Lanes:
         until: float,
         motion_limit: Tensor,
     ) -> "Lanes":
-        """One lane per row of z (batch, node)."""
+        """One lane per row of z (lane, node), which are the rows `index` (lane,) of the batch."""
         batch, device = z.shape[0], z.device
 
         def real(value: float) -> Tensor:
@@ -80,7 +81,7 @@ class Lanes:
             return torch.zeros(batch, dtype=torch.int64, device=device)
 
         return cls(
-            index=torch.arange(batch, device=device),
+            index=index,
             time=real(0.0),
             h=real(h),
             ratio_before=real(1.0),

@@ -12,11 +12,10 @@ from analogdeq.solve.certificate import Certificates
 from analogdeq.solve.finish import LinearFinish
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
-from analogdeq.solve.outcome import Outcome, empty_outcome
-from analogdeq.solve.record import Recorder
 from analogdeq.solve.recurrence import Recurrence
 from analogdeq.solve.rest import find_rest_for_band, tolerance
 from analogdeq.solve.save import save
+from analogdeq.solve.slabs import Batch
 from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.tolerance import Tolerance
 from analogdeq.solve.verdict import Verdict
@@ -43,7 +42,7 @@ SMALLEST_STEP = 1e-12
 
 @final
 class SettleLoop:
-    """Integrates one batch; each sample has its own clock, step, rest and verdict, whatever its company.
+    """Integrates some samples of a batch; each has its own clock, step, rest and verdict, whatever its company.
 
     Settling time needs the equilibrium, which the trajectory only approaches. So once a sample's motion is small, the
     fixed point ahead is searched for. Where the circuit is as good as linear around it, its linearisation tells when
@@ -51,22 +50,22 @@ class SettleLoop:
     equilibrium becomes known is integrated once more from the start.
     """
 
-    def __init__(
-        self, core: Core, drive: Drive, z: Tensor, options: SettleOptions, stepper: Stepper, recorder: Recorder | None
-    ) -> None:
-        self._core, self._drive, self._z_start, self._options = core, drive, z, options
-        self._stepper, self._recorder = stepper, recorder
-        stepper.begin(core, drive, z.clone())
+    def __init__(self, core: Core, batch: Batch, index: Tensor, options: SettleOptions, stepper: Stepper) -> None:
+        self._core, self._drive, self._z_start, self._options = core, batch.drive, batch.start, options
+        self._stepper, self._recorder, self._outcome = stepper, batch.recorder, batch.outcome
+        drive, z = batch.drive.rows(index), batch.start[index]
+        stepper.begin(core, drive, z)
         self._fastest = 1.0 if core.rate is None else float(core.rate.max())
         self._band = options.band * core.full_scale
         self._search_below = SEARCH_BANDS * self._band
         n_terms = len(core.power_terms)
         self._has_power = n_terms > 0
         self._h_start = 0.25 / self._fastest
-        self._record_until = 0.0 if recorder is None else recorder.until_tau
+        self._record_until = 0.0 if batch.recorder is None else batch.recorder.until_tau
         self._slowness = None if core.rate is None else core.rate.reciprocal()
         self._lanes = Lanes.begin(
             z,
+            index=index,
             motion=self._motion(stepper.dz),
             n_terms=n_terms,
             h=self._h_start,
@@ -75,12 +74,11 @@ class SettleLoop:
             motion_limit=RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64)),
         )
         self._recurrence = Recurrence(z, 0.1 * self._band, turn_of(core))
-        self._outcome = empty_outcome(z, n_terms)
         self._certificates = Certificates(core, z, self._band)
         self._linear, self._tolerance = LinearFinish(core, options, self._certificates), Tolerance(core, options)
 
-    def run(self) -> Outcome:
-        """Integrate until every sample has its verdict."""
+    def run(self) -> None:
+        """Integrate until every sample has its verdict, and write those into the outcome of the batch."""
         if self._recorder is not None:
             self._recorder.start(self._slots(), self._stepper.z)
         period = torch.full_like(self._lanes.time, torch.nan)
@@ -90,7 +88,7 @@ class SettleLoop:
                 self._judge(period)
                 self._drop()
             if not len(self._lanes):
-                return self._outcome
+                return
             period = self._step()
 
     def _step(self) -> Tensor:

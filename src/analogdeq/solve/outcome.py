@@ -14,7 +14,7 @@ class Outcome:
 
     Attributes:
         z: (batch, node). The equilibrium, or the last state.
-        z_readout: (batch, node) float64. The state when the band was entered for good, or the last state.
+        z_readout: (batch, node). The state when the band was entered for good, or the last state.
         time_settle: (batch,) float64. NaN unless settled.
         time_end: (batch,) float64.
         energy: (batch, term) float64. Until `time_settle`, or until the end.
@@ -49,7 +49,7 @@ def empty_outcome(z: Tensor, n_terms: int) -> Outcome:
 
     return Outcome(
         z=z.clone(),
-        z_readout=z.to(torch.float64, copy=True),
+        z_readout=z.clone(),
         time_settle=real(),
         time_end=real(),
         energy=real(n_terms),

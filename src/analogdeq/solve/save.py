@@ -26,7 +26,7 @@ def save(
     at, settled = lanes.index[rows], code == int(Verdict.SETTLED)
     column = settled.unsqueeze(1)
     out.z[at] = torch.where(column, lanes.rest[rows], stepper.z[rows])
-    out.z_readout[at] = torch.where(column, lanes.exit_state[rows], stepper.z[rows]).to(torch.float64)
+    out.z_readout[at] = torch.where(column, lanes.exit_state[rows], stepper.z[rows])
     out.energy[at] = torch.where(column, lanes.exit_energy[rows], lanes.energy[rows])
     out.time_settle[at] = torch.where(settled, lanes.exit_time[rows], torch.nan)
     # The linearised circuit may have gone on where the steps stopped.

@@ -10,11 +10,13 @@ from analogdeq.solve.assemble import in_si_units, outcome_of_paths, trace_of_pat
 from analogdeq.solve.bosh3 import BOSH3
 from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.options import NATIVE, SettleOptions
+from analogdeq.solve.outcome import empty_outcome
 from analogdeq.solve.record import Record, Recorder
 from analogdeq.solve.rodas5p import RODAS5P
 from analogdeq.solve.rosenbrock import Rosenbrock
 from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.settled import Settled
+from analogdeq.solve.slabs import Batch, slabs
 from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.switching import Switching
 from analogdeq.solve.tableau import Tableau
@@ -86,7 +88,11 @@ def settle(
     if method in NATIVE:
         with torch.inference_mode():  # spares the loop's many small operations autograd's bookkeeping
             recorder = None if record is None else Recorder(record, core, drive)
-            outcome = SettleLoop(core, drive, start, options, _stepper(options), recorder).run()
+            outcome = empty_outcome(start, len(core.power_terms))
+            batch = Batch(drive=drive, start=start, outcome=outcome, recorder=recorder)
+            recorded = torch.tensor([] if record is None else record.samples, dtype=torch.int64, device=start.device)
+            for index in slabs(u.shape[0], core.n_nodes, start.device, recorded):
+                SettleLoop(core, batch, index, options, _stepper(options)).run()
             trace = None if recorder is None else recorder.finish()
     else:
         back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
