@@ -14,9 +14,9 @@ from scipy.optimize import brentq
 from analogdeq.cores.conv import ConvCore
 from analogdeq.cores.rc import RCCore
 from analogdeq.linalg.arnoldi import arnoldi
-from analogdeq.solve.attraction import calm_after, look_ahead
 from analogdeq.solve.bosh3 import BOSH3
 from analogdeq.solve.error_bound import Bound, ErrorBounds
+from analogdeq.solve.outlook import calm_after, look_ahead
 from analogdeq.solve.runge_kutta import RungeKutta
 from analogdeq.solve.settle import settle
 from analogdeq.solve.tableau import Tableau

@@ -1,5 +1,6 @@
-"""Whether a rest attracts, and whether a state near it stays near: the flow of the linearised circuit, looked ahead."""
+"""Whether a rest attracts: the flow of the circuit linearised there, in the Krylov space of a state beside it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -8,7 +9,6 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.arnoldi import KrylovSpace, arnoldi
-from analogdeq.linalg.system import row_norm
 from analogdeq.solve.jacobian import FlowJacobian
 from analogdeq.solve.rest import Rest
 
@@ -25,36 +25,28 @@ SIZES = (16, 48, 256)
 """Krylov spaces tried in turn. Up to 256 nodes the last is the whole space, and the answer that of dense algebra."""
 RESOLVED = 0.02
 """How much of the kick a Krylov space may miss: an unstable direction with no trace in it is smaller than that."""
-LINEAR = 0.1
-"""The linearised map must be within this fraction of the offset of the true one, on either side of the rest."""
 POINTS_LOG2 = 5
 """A block of the look-ahead has 2^5 points, and each block is twice as long as the one before."""
 BLOCKS = 40
 FIRST_STEP = 0.25
 """First spacing of the points, over the largest row sum of the compressed map."""
-DOUBLINGS = 30
-"""Of the time over which the energy of a mode is summed up."""
 OVER = 1e-3
 """In bands. A look-ahead ends once nothing larger is left."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
-    """What becomes of states near a rest, by the circuit linearised there.
+class Attraction:
+    """Whether rests attract, by the circuit linearised there.
 
     Attributes:
         attracts: (lane,) bool. No growing mode.
         repels: (lane,) bool. A growing mode was resolved. Neither: no Krylov space in `SIZES` was large enough.
-        stays: (lane,) bool. Never farther from the rest than the band again.
-        back_after: (lane,) float64 [tau]. From when on it is inside for good; 0 where it stays, infinite where unknown.
-        evaluations: (lane,) int64. Evaluations of F and products with its Jacobian.
+        evaluations: (lane,) int64. Products with the Jacobian of F.
     """
 
     attracts: Tensor
     repels: Tensor
-    stays: Tensor
-    back_after: Tensor
     evaluations: Tensor
 
 
@@ -86,16 +78,13 @@ def do_attract(core: Core, drive: Drive, rest: Rest, band: float) -> tuple[Tenso
     rows = torch.nonzero(~is_known & rest.is_found).squeeze(1)
     if rows.numel():
         z = rest.z[rows]
-        outlook = look_ahead(core, drive.rows(rows), z, torch.zeros_like(z), band)
-        attracts[rows], evaluations[rows] = outlook.attracts, outlook.evaluations
+        known = attraction(core, drive.rows(rows), z, torch.zeros_like(z), band)
+        attracts[rows], evaluations[rows] = known.attracts, known.evaluations
     return attracts, evaluations
 
 
-def look_ahead(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float) -> Outlook:
-    """Follow d e/ds = r (J - I) e from the present offset, slightly perturbed, until nothing is left of it.
-
-    The exponential is taken in the Krylov space of the offset. What that space misses is bounded by its defect, the
-    integral of |h_(m+1,m) (exp(s H) e_1)_m|, and a space that misses too much is enlarged.
+def attraction(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float) -> Attraction:
+    """Whether rests attract, seen from the present offsets, slightly perturbed: `look_ahead` without its view ahead.
 
     Args:
         core: the network.
@@ -103,39 +92,22 @@ def look_ahead(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: flo
         rest: (lane, node). Fixed points of F.
         offset: (lane, node). The states, relative to those.
         band: half width of the band, in the maximum norm.
-
-    Source: Y. Saad, SIAM J. Numer. Anal. 29:209 (1992), for the exponential in a Krylov space.
     """
-    start = _perturbed(offset, band)
-    lanes = offset.shape[0]
-    is_linear, evaluations = _is_linear(core, drive, rest, start)
-    blank = torch.zeros(lanes, dtype=torch.bool, device=offset.device)
-    attracts, repels, stays = blank.clone(), blank.clone(), blank.clone()
-    back_after = torch.full((lanes,), torch.inf, dtype=torch.float64, device=offset.device)
-    rows = torch.arange(lanes, device=offset.device)
-    sizes = sorted({min(size, core.n_nodes) for size in SIZES})
-    for size in sizes:
-        matvec = FlowJacobian(core, drive.rows(rows), rest[rows])
-        space = arnoldi(matvec, start[rows], size)
-        evaluations[rows] += space.products
-        growth, certainty = _rightmost(space)
-        future = _follow(space, band)
-        is_whole = size == core.n_nodes
-        kicked = KICK * row_norm(start[rows]) / core.n_nodes**0.5
-        sees_all = is_whole | (space.coupling == 0) | (future.defect <= RESOLVED * kicked)
-        grows, decays = growth - certainty > 0, growth < 0
-        attracts[rows] = decays & (sees_all | (growth + certainty < 0))
-        repels[rows] = grows
-        stays[rows] = attracts[rows] & is_linear[rows] & (future.peak + 2 * future.defect <= band)
-        back_after[rows] = torch.where(attracts[rows] & is_linear[rows], future.back_after, torch.inf)
-        is_open = ~(attracts[rows] | repels[rows]) | (attracts[rows] & (future.defect > 0.1 * band))
-        rows = rows[is_open]
-        if is_whole or rows.numel() == 0:
+    start = perturbed(offset, band)
+    attracts = torch.zeros(offset.shape[0], dtype=torch.bool, device=offset.device)
+    repels, evaluations = attracts.clone(), torch.zeros_like(attracts, dtype=torch.int64)
+    rows = torch.arange(offset.shape[0], device=offset.device)
+    for size in sorted({min(size, core.n_nodes) for size in SIZES}):
+        if rows.numel() == 0:
             break
-    return Outlook(attracts=attracts, repels=repels, stays=stays, back_after=back_after, evaluations=evaluations)
+        space = arnoldi(FlowJacobian(core, drive.rows(rows), rest[rows]), start[rows], size)
+        evaluations[rows] += space.products
+        attracts[rows], repels[rows] = do_decay(space, _defect(space, band))
+        rows = rows[~(attracts[rows] | repels[rows])]
+    return Attraction(attracts=attracts, repels=repels, evaluations=evaluations)
 
 
-def _perturbed(offset: Tensor, band: float) -> Tensor:
+def perturbed(offset: Tensor, band: float) -> Tensor:
     """The offset with a kick in all directions; a kick alone where there is no offset to speak of."""
     direction = kick(offset)
     direction = direction / torch.linalg.vector_norm(direction)
@@ -143,16 +115,14 @@ def _perturbed(offset: Tensor, band: float) -> Tensor:
     return offset + direction * (KICK * length).clamp_min(SMALLEST_OFFSET * band)
 
 
-def _is_linear(core: Core, drive: Drive, rest: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether F is nearly its linearisation that far from the rest, and what asking cost."""
-    image = core.fixed_point_map(rest, drive)
-    linear = core.linearise(rest, drive).matvec(offset)
-    allowed = LINEAR * offset.abs().amax(1) + 8 * torch.finfo(offset.dtype).eps * core.full_scale
-    answer = torch.ones(offset.shape[0], dtype=torch.bool, device=offset.device)
-    for sign in (1, -1):
-        gap = core.fixed_point_map(rest + sign * offset, drive) - image - sign * linear
-        answer &= gap.abs().amax(1) <= allowed
-    return answer, torch.full((offset.shape[0],), 4, dtype=torch.int64, device=offset.device)
+def do_decay(space: KrylovSpace, defect: Tensor) -> tuple[Tensor, Tensor]:
+    """(lane,) bool each: whether all of a state decays in such a space, or something in it is known to grow."""
+    growth, certainty = _rightmost(space)
+    size, nodes = space.basis.shape[1:]
+    kicked = KICK * space.length / nodes**0.5
+    sees_all = (size == nodes) | (space.coupling == 0) | (defect <= RESOLVED * kicked)
+    grows = growth - certainty > 0
+    return (growth < 0) & (sees_all | (growth + certainty < 0)), grows
 
 
 def _rightmost(space: KrylovSpace) -> tuple[Tensor, Tensor]:
@@ -163,109 +133,35 @@ def _rightmost(space: KrylovSpace) -> tuple[Tensor, Tensor]:
     return values.real.gather(1, lead.unsqueeze(1)).squeeze(1), space.coupling * last
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Future:
-    """(lane,) float64 each: the largest distance from now on, the last time outside, and what the space misses."""
+def blocks(space: KrylovSpace) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """exp(s H) e_1 on blocks of points, each twice as long as the one before: spacing, map over it, weights.
 
-    peak: Tensor
-    back_after: Tensor
-    defect: Tensor
-
-
-def _follow(space: KrylovSpace, band: float) -> _Future:
-    """exp(s H) on blocks of points that double in length, until an ellipse that cannot be left fits into the band.
-
-    Between two points a state may go as far as its speed takes it in half the time.
+    (lane,), (lane, m, m) and (lane, m, point).
     """
     lanes, size, _ = space.basis.shape
-    basis = space.basis.to(torch.float64).transpose(1, 2)
     delta = FIRST_STEP / space.H.abs().sum(2).amax(1).clamp_min(1e-9)
     powers = [torch.linalg.matrix_exp(delta.view(-1, 1, 1) * space.H)]
     for _ in range(POINTS_LOG2 - 1):
         powers.append(powers[-1] @ powers[-1])
-    energy, width = _ellipse(powers[0], basis)
     w = space.H.new_zeros(lanes, size, 1)
     w[:, 0, 0] = space.length
-    now, peak, back_after, defect = (torch.zeros_like(delta) for _ in range(4))
-    is_over = torch.zeros_like(delta, dtype=torch.bool)
     for _ in range(BLOCKS):
-        farthest = width * (w.transpose(1, 2) @ energy @ w).flatten().clamp_min(0).sqrt()
-        is_trapped = farthest <= band  # False for NaN
-        peak = torch.where(is_trapped & ~is_over, torch.maximum(peak, farthest), peak)
-        is_over |= is_trapped
-        left = torch.linalg.vector_norm(w[:, :, 0], dim=1)
-        is_still = (is_over & (space.coupling == 0)) | (left < OVER * band)
-        if bool((is_still | torch.isnan(width) | ~torch.isfinite(left)).all()):
-            break
         block = w
         for power in powers:
             block = torch.cat((block, power @ block), 2)
-        reach = (basis @ block).abs().amax(1) + 0.6 * delta.unsqueeze(1) * (basis @ (space.H @ block)).abs().amax(1)
-        reach = reach.masked_fill(is_over.unsqueeze(1), 0.0)
-        last = torch.where(reach > band, torch.arange(1, reach.shape[1] + 1, device=reach.device), 0).amax(1)
-        back_after = torch.where(last > 0, now + last * delta, back_after)
-        peak = torch.maximum(peak, reach.amax(1))
-        defect += space.coupling * delta * block[:, -1].abs().sum(1)
+        yield delta, powers[0], block
         # The next block begins one step after this one ends, and has twice its spacing.
         w = powers[0] @ block[:, :, -1:]
-        now, delta = now + block.shape[2] * delta, 2 * delta
-        powers = [*powers[1:], powers[-1] @ powers[-1]]
-    is_over |= left < OVER * band
-    return _Future(
-        peak=torch.where(is_over, peak, torch.inf),
-        back_after=torch.where(is_over, back_after, torch.inf),
-        defect=torch.where((space.coupling == 0) | (left < OVER * band), defect, torch.inf).nan_to_num(nan=torch.inf),
-    )
+        delta, powers = 2 * delta, [*powers[1:], powers[-1] @ powers[-1]]
 
 
-def _ellipse(step: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """P = sum_k (E^k)^T E^k, whose w^T P w only falls under w -> E w, and how far w with w^T P w = 1 reaches.
-
-    Source: R. A. Smith, SIAM J. Appl. Math. 16:198 (1968), for the sum by doubling.
-
-    Args:
-        step: (lane, m, m). E.
-        basis: (lane, node, m).
-
-    Returns:
-        P (lane, m, m) and (lane,) max_i (b_i^T P^-1 b_i)^(1/2); not finite where E grows.
-    """
-    power = step
-    energy = torch.eye(step.shape[-1], dtype=step.dtype, device=step.device).expand_as(step)
-    for _ in range(DOUBLINGS):
-        energy = energy + power.transpose(1, 2) @ energy @ power
-        power = power @ power
-        if bool(((power.abs().amax((1, 2)) < 1e-9) | ~torch.isfinite(energy).all(2).all(1)).all()):
+def _defect(space: KrylovSpace, band: float) -> Tensor:
+    """(lane,) float64: the integral of |h w_m|, which bounds what the space misses; infinite where it never ends."""
+    defect, is_over = torch.zeros_like(space.length), space.coupling == 0
+    for delta, _, block in blocks(space):
+        left = torch.linalg.vector_norm(block[:, :, 0], dim=1)
+        is_over = (space.coupling == 0) | (left < OVER * band)
+        if bool((is_over | ~torch.isfinite(left)).all()):
             break
-    factor, info = torch.linalg.cholesky_ex(energy.nan_to_num(nan=torch.inf, posinf=torch.inf))
-    reach = torch.linalg.solve_triangular(factor, basis.transpose(1, 2), upper=False)
-    width = torch.linalg.vector_norm(reach, dim=1).amax(1)
-    is_whole = (info == 0) & (power.abs().amax((1, 2)) < 1)
-    return energy, torch.where(is_whole, width, torch.nan)
-
-
-def calm_after(approach: Tensor, band: float) -> Tensor:
-    """(lane,) float64 [tau]: how long after a Picard search began its lane is inside the band for good.
-
-    With equal time constants the linearised flow is the Poisson mean of the Picard iterates,
-
-        e(s) = exp(s (J - I)) e_0 = sum_k exp(-s) s^k / k!  J^k e_0,
-
-    so the distances of the iterates bound the flow at all times.
-
-    Args:
-        approach: (lane, iterate) float64. Bounds on the distance of each iterate from the fixed point, falling along
-            the row; infinite for a lane whose search Picard did not finish.
-        band: half width of the band.
-    """
-    count = approach.shape[1]
-    times = torch.arange(0, 2 * count + 12, 0.5, dtype=torch.float64, device=approach.device)
-    k = torch.arange(count, dtype=torch.float64, device=approach.device)
-    logs = torch.special.xlogy(k.unsqueeze(1), times) - times - torch.lgamma(k + 1).unsqueeze(1)
-    weights = logs.exp()
-    beyond = (1 - weights.sum(0)).clamp_min(0)
-    known = torch.isfinite(approach).all(1)
-    bound = approach.nan_to_num(posinf=0.0) @ weights + approach[:, -1:].nan_to_num(posinf=0.0) * beyond
-    is_inside = bound <= band
-    first = times[is_inside.to(torch.int8).argmax(1)]
-    return torch.where(known & is_inside.any(1), first, torch.inf)
+        defect += space.coupling * delta * block[:, -1].abs().sum(1)
+    return torch.where(is_over, defect, torch.inf).nan_to_num(nan=torch.inf)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
-from analogdeq.solve.attraction import calm_after, look_ahead
+from analogdeq.solve.attraction import attraction
+from analogdeq.solve.outlook import calm_after, look_ahead
 from analogdeq.solve.rest import Rest
 
 WELL_INSIDE = 0.02
@@ -23,15 +24,6 @@ class Answer:
 
     stays: Tensor
     repels: Tensor
-    evaluations: Tensor
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Attraction:
-    """(row,) bool: whether rests are known to attract; and what asking cost, (row,) int64."""
-
-    attracts: Tensor
     evaluations: Tensor
 
 
@@ -102,14 +94,16 @@ class Certificates:
         calm = self._calm_after[rows] if approach is None else approach[:, 0]
         unknown = torch.nonzero(~torch.isfinite(calm)).squeeze(1)
         if unknown.numel() and not self._is_contraction:
-            outlook = look_ahead(self._core, drive.rows(unknown), rest[unknown], offset[unknown], self._band)
-            answer.repels[unknown], answer.evaluations[unknown] = ~outlook.attracts, outlook.evaluations
+            known = attraction(self._core, drive.rows(unknown), rest[unknown], offset[unknown], self._band)
+            answer.repels[unknown], answer.evaluations[unknown] = ~known.attracts, known.evaluations
             if approach is None:
-                self._attracts[rows[unknown]] = outlook.attracts
+                self._attracts[rows[unknown]] = known.attracts
         return answer.done()
 
-    def attract(self, rows: Tensor, drive: Drive, rest: Tensor, offset: Tensor) -> Attraction:
-        """Whether the rests that lanes are aimed at attract: known already, or looked up now.
+    def attract(self, rows: Tensor, drive: Drive, rest: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+        """(row,) bool and int64: whether the rests that lanes are aimed at attract, and what asking cost.
+
+        What is known already costs nothing.
 
         Args:
             rows: (row,) the lanes.
@@ -121,10 +115,10 @@ class Certificates:
         evaluations = torch.zeros_like(rows)
         unknown = torch.nonzero(~attracts).squeeze(1)
         if unknown.numel():
-            outlook = look_ahead(self._core, drive.rows(unknown), rest[unknown], offset[unknown], self._band)
-            attracts[unknown], evaluations[unknown] = outlook.attracts, outlook.evaluations
-            self._attracts[rows[unknown]] = outlook.attracts
-        return Attraction(attracts=attracts, evaluations=evaluations)
+            known = attraction(self._core, drive.rows(unknown), rest[unknown], offset[unknown], self._band)
+            attracts[unknown], evaluations[unknown] = known.attracts, known.evaluations
+            self._attracts[rows[unknown]] = known.attracts
+        return attracts, evaluations
 
     def stay(self, rows: Tensor, drive: Drive, time: Tensor, rest: Tensor, offset: Tensor, has_dwelt: Tensor) -> Answer:
         """Whether lanes that are inside are certain to stay there.

@@ -109,9 +109,9 @@ class LinearFinish:
 
     def _do_attract(self, lanes: Lanes, rows: Tensor, drive: Drive, rest: Tensor, offset: Tensor) -> Tensor:
         """(row,) bool: whether these rests are known to attract, or can be shown to."""
-        answer = self._certificates.attract(rows, drive, rest, offset)
-        lanes.evaluations[rows] += answer.evaluations
-        return answer.attracts
+        attracts, evaluations = self._certificates.attract(rows, drive, rest, offset)
+        lanes.evaluations[rows] += evaluations
+        return attracts
 
     def _motion(self, z: Tensor, drive: Drive) -> Tensor:
         """(lane, node): dz/ds."""

@@ -12,9 +12,9 @@ import torch
 from scipy.optimize import brentq
 
 from analogdeq.cores.core import Core, Drive, turn_of
-from analogdeq.solve.attraction import look_ahead
 from analogdeq.solve.certificate import WELL_INSIDE
 from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.outlook import look_ahead
 from analogdeq.solve.rest import find_rest_for_band
 from analogdeq.solve.trace import Float64
 from analogdeq.solve.verdict import Verdict
