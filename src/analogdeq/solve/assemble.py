@@ -22,7 +22,11 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
     tau = core.tau_s
     z = outcome.z.clone()  # a tensor of its own, which autograd may save
     residual_vector = core.fixed_point_map(z, drive) - z
-    ledger = _ledger(core, start, outcome)
+    # The last step of a settled sample ends inside the band; what is held, and reported, is its rest.
+    with torch.no_grad():
+        flow = Flow(core, drive)
+        power_W = flow(flow.start(z))[:, core.n_nodes :].to(torch.float64)
+    ledger = _ledger(core, start, outcome, power_W)
     unknown = torch.full_like(outcome.time_end, torch.nan)
     return Settled(
         z=z,
@@ -37,7 +41,7 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
         evaluations=outcome.evaluations.clone(),
         steps=outcome.steps.clone(),
         rejected=outcome.rejected.clone(),
-        power_end_W=outcome.power_W.clone(),
+        power_end_W=power_W,
         trace=trace,
     )
 
@@ -54,7 +58,6 @@ def outcome_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Dr
         outcome.verdict[k] = int(judgement.verdict)
         outcome.period[k] = judgement.period
         outcome.evaluations[k] = path.evaluations
-    outcome.power_W[:] = Flow(core, drive)(Flow(core, drive).start(outcome.z))[:, core.n_nodes :]
     return outcome
 
 
@@ -78,8 +81,8 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
     return memory.trace() if record.sink is None else None
 
 
-def _ledger(core: Core, start: Tensor, outcome: Outcome) -> Ledger | OscillatorLedger | None:
+def _ledger(core: Core, start: Tensor, outcome: Outcome, power_W: Tensor) -> Ledger | OscillatorLedger | None:
     if not isinstance(core, Accounted):
         return None
     readout_s = torch.where(torch.isnan(outcome.time_settle), outcome.time_end, outcome.time_settle) * core.tau_s
-    return core.ledger(outcome.energy * core.tau_s, outcome.power_W, readout_s, start, outcome.z_readout)
+    return core.ledger(outcome.energy * core.tau_s, power_W, readout_s, start, outcome.z_readout)
