@@ -14,6 +14,7 @@ from analogdeq.solve.record import BLOCK, Record
 from analogdeq.solve.reference import Judgement, Path
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.sink import Sink, TraceInMemory
+from analogdeq.solve.slabs import slabs
 from analogdeq.solve.trace import Trace
 
 
@@ -22,10 +23,7 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
     tau = core.tau_s
     z = outcome.z.clone()  # a tensor of its own, which autograd may save
     residual_vector = core.fixed_point_map(z, drive) - z
-    # The last step of a settled sample ends inside the band; what is held, and reported, is its rest.
-    with torch.no_grad():
-        flow = Flow(core, drive)
-        power_W = flow(flow.start(z))[:, core.n_nodes :].to(torch.float64)
+    power_W = _power_W(core, drive, z)
     ledger = _ledger(core, start, outcome, power_W)
     unknown = torch.full_like(outcome.time_end, torch.nan)
     return Settled(
@@ -79,6 +77,17 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
             sink.write(position, first, *(x.cpu().numpy().astype(np.float32) for x in (z, power, residual)))
     sink.complete(grid * core.tau_s)
     return memory.trace() if record.sink is None else None
+
+
+@torch.no_grad()
+def _power_W(core: Core, drive: Drive, z: Tensor) -> Tensor:
+    """(batch, term) float64 [W]: what staying at z draws; the last step of a settle ends beside it, inside the band."""
+    power_W = torch.zeros(z.shape[0], len(core.power_terms), dtype=torch.float64, device=z.device)
+    nobody = torch.empty(0, dtype=torch.int64, device=z.device)
+    for rows in slabs(z.shape[0], core.n_nodes, z.device, nobody) if core.power_terms else []:
+        flow = Flow(core, drive.rows(rows))
+        power_W[rows] = flow(flow.start(z[rows]))[:, core.n_nodes :].to(torch.float64)
+    return power_W
 
 
 def _ledger(core: Core, start: Tensor, outcome: Outcome, power_W: Tensor) -> Ledger | OscillatorLedger | None:
