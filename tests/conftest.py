@@ -8,9 +8,13 @@ import pytest
 import torch
 from hypothesis import settings
 
+import approx_guard
+
 # The same examples every time: a suite that fails one day in ten teaches people to run it again.
 settings.register_profile("seeded", derandomize=True)
 settings.load_profile("seeded")
+
+approx_guard.install()
 
 # The tensors of these tests are small: a second thread costs more than it computes.
 torch.set_num_threads(1)

@@ -61,7 +61,7 @@ def test_components_arrive_with_their_values() -> None:
             "circuit.amplifier.speed_ratio=33",
         )
     )  # fmt: skip
-    assert circuit.tau_s == pytest.approx(6e-9)
+    assert circuit.tau_s == pytest.approx(6e-9, rel=1e-6, abs=0)
     assert (circuit.unit_voltage_V, circuit.supply_V) == (0.05, 1.1)
     assert (circuit.g_min_S, circuit.g_max_S, circuit.mapping) == (1e-6, 20e-6, "balanced")
     assert circuit.amplifier.speed_ratio == 33
@@ -71,14 +71,14 @@ def test_a_leak_shortens_the_time_constant_and_lowers_the_gain() -> None:
     chosen = scenario("circuit.node_leak_S=1 uS")  # R G = 0.1
     circuit = build_circuit(chosen)
     assert circuit.gain == pytest.approx(1 / 1.1)
-    assert circuit.tau_s == pytest.approx(1e-8 / 1.1)
+    assert circuit.tau_s == pytest.approx(1e-8 / 1.1, rel=1e-6, abs=0)
     assert build_model(chosen).core.gain == pytest.approx(1 / 1.1)
-    assert build_model(chosen).core.tau_s == pytest.approx(1e-8 / 1.1)
+    assert build_model(chosen).core.tau_s == pytest.approx(1e-8 / 1.1, rel=1e-6, abs=0)
 
 
 def test_converter_energies_come_from_tables_unless_they_are_given() -> None:
     table = build_circuit(scenario("circuit.dac.bits=8", "circuit.dac.unit_C_F=1 fF", "circuit.supply_V=0.9"))
-    assert table.dac.energy_J == pytest.approx(256 * 1e-15 * 0.81)
+    assert table.dac.energy_J == pytest.approx(256 * 1e-15 * 0.81, rel=1e-6, abs=0)
     assert "estimate" in table.dac.source
     assert table.adc.energy_J > 0
     assert "published converters" in table.adc.source

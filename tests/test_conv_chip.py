@@ -116,11 +116,11 @@ def test_settling_time_and_energies_are_those_of_node_analysis(device: str) -> N
     energies, ledger = circuit.energies_J(t_s), settled.ledger
     assert ledger is not None
     for name in ("crossbar", "feedback", "node", "drivers", "stored"):
-        assert float(getattr(ledger, f"{name}_J")[0]) == pytest.approx(energies[name], rel=1e-4), name
+        assert float(getattr(ledger, f"{name}_J")[0]) == pytest.approx(energies[name], rel=1e-4, abs=0), name
     # Tellegen: what all sources deliver is heat and what the capacitors store.
     delivered = sum(energies[name] for name in circuit.SOURCES)
     heat = sum(float(getattr(ledger, f"{name}_J")[0]) for name in circuit.HEATS)
-    assert delivered == pytest.approx(heat + float(ledger.stored_J[0]), rel=1e-4)
+    assert delivered == pytest.approx(heat + float(ledger.stored_J[0]), rel=1e-4, abs=0)
 
 
 def test_devices_amplifiers_and_converters_are_counted_by_hand() -> None:
@@ -131,11 +131,11 @@ def test_devices_amplifiers_and_converters_are_counted_by_hand() -> None:
     assert chip.n_devices == 2 * 2 * (2 * 100 + 16 + 16) == 928
     assert (chip.n_nodes, chip.n_inputs) == (32, 16)
     amplifiers = 32 * (1 + 1 + 2) + 16 * 2 + 2  # per node: summing, activation, two drivers; two drivers per other line
-    assert chip.bias_W() == pytest.approx(amplifiers * 1e-6, rel=1e-12)
+    assert chip.bias_W() == pytest.approx(amplifiers * 1e-6, rel=1e-12, abs=0)
     ledger = adq.settle(chip, torch.zeros(1, 16, dtype=torch.float64)).ledger
     assert ledger is not None
-    assert float(ledger.dac_J) == pytest.approx(16 * 1e-12, rel=1e-12)
-    assert float(ledger.adc_J) == pytest.approx(32 * 3e-12, rel=1e-12)
+    assert float(ledger.dac_J) == pytest.approx(16 * 1e-12, rel=1e-12, abs=0)
+    assert float(ledger.adc_J) == pytest.approx(32 * 3e-12, rel=1e-12, abs=0)
 
 
 def test_noise_gain_is_lower_at_the_border_where_columns_are_missing() -> None:
@@ -217,7 +217,7 @@ def test_a_chip_looks_like_its_core(dtype: torch.dtype) -> None:
     chip = conv_chip(core, device=PCM, node_leak_S=1e-5)
     assert (chip.n_nodes, chip.n_inputs, chip.dtype) == (24, 12, dtype)
     assert chip.power_terms == POWER_TERMS
-    assert chip.tau_s == pytest.approx(0.5e-8)
+    assert chip.tau_s == pytest.approx(0.5e-8, rel=1e-6, abs=0)
     assert chip.full_scale == pytest.approx(0.5)
     assert chip.core.dtype == dtype
     settled = adq.settle(chip, random_inputs(2, 12, seed=0, dtype=dtype))

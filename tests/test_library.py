@@ -38,7 +38,7 @@ def test_every_shipped_preset_loads_under_its_own_name_and_says_where_its_figure
 
 def test_the_generic_pcm_preset_holds_the_published_polynomial() -> None:
     pcm = device_preset("pcm-generic")
-    assert pcm.sigma_S == pytest.approx((0.26348e-6, 1.9650e-6, -1.1731e-6), rel=1e-15)
+    assert pcm.sigma_S == pytest.approx((0.26348e-6, 1.9650e-6, -1.1731e-6), rel=1e-15, abs=0)
     assert (pcm.g_min_S, pcm.g_max_S) == (0.0, 25e-6)
     assert pcm.is_measured
     assert {fact.part for fact in pcm.facts} == {"programming", "drift", "read_noise", "temperature"}
@@ -142,7 +142,7 @@ def test_a_preset_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 )
 def test_a_converter_costs_what_the_survey_says(bits: int, speed: str, quantile: str, energy_pJ: float) -> None:
     energy_J, words = adc_energy_J(bits, speed, quantile)
-    assert energy_J == pytest.approx(energy_pJ * 1e-12, rel=1e-12)
+    assert energy_J == pytest.approx(energy_pJ * 1e-12, rel=1e-12, abs=0)
     assert quantile in words
     assert speed in words
     assert "Murmann" in words

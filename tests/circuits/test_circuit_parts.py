@@ -19,7 +19,9 @@ NOT_A_COST = (-1e-12, math.nan, math.inf)
 def test_the_power_of_an_amplifier_is_that_of_the_worked_example() -> None:
     """GBW 5 GHz, 100 fF, 0.9 V, 15 /V: 0.19 mW per branch (reference figure, two digits)."""
     one_branch = Amplifier(gbw_Hz=5e9, branches=1)
-    assert one_branch.quiescent_W(7.0, 1e-8, 0.9) == pytest.approx(0.9 * 2 * math.pi * 5e9 * 1e-13 / 15, rel=1e-12)
+    assert one_branch.quiescent_W(7.0, 1e-8, 0.9) == pytest.approx(
+        0.9 * 2 * math.pi * 5e9 * 1e-13 / 15, rel=1e-12, abs=0
+    )
     assert one_branch.quiescent_W(7.0, 1e-8, 0.9) == pytest.approx(0.19e-3, rel=0.01)
     assert Amplifier(gbw_Hz=5e9, branches=3).quiescent_W(7.0, 1e-8, 0.9) == pytest.approx(3 * 0.1885e-3, rel=1e-3)
 
@@ -30,20 +32,20 @@ def test_energy_per_settle_does_not_depend_on_speed() -> None:
         amplifier = Amplifier(speed_ratio=20.0)
         settle_s = 100 * tau_s / 20
         energy_J = amplifier.quiescent_W(32.0, tau_s, 0.9) * settle_s
-        assert energy_J == pytest.approx(3 * 0.9 * 1e-13 * 32 * 100 / 15, rel=1e-12)
-        assert energy_J == pytest.approx(58e-12, rel=0.01)
+        assert energy_J == pytest.approx(3 * 0.9 * 1e-13 * 32 * 100 / 15, rel=1e-12, abs=0)
+        assert energy_J == pytest.approx(58e-12, rel=0.01, abs=0)
 
 
 def test_the_speed_ratio_places_the_closed_loop_pole() -> None:
     amplifier = Amplifier(speed_ratio=25.0)
-    assert amplifier.closed_loop_tau_s(12.0, 1e-8) == pytest.approx(4e-10, rel=1e-12)
+    assert amplifier.closed_loop_tau_s(12.0, 1e-8) == pytest.approx(4e-10, rel=1e-12, abs=0)
     assert amplifier.gain_bandwidth_Hz(12.0, 1e-8) == pytest.approx(12.0 / (2 * math.pi * 4e-10), rel=1e-12)
 
 
 def test_a_given_bandwidth_wins_over_the_speed_ratio() -> None:
     amplifier = Amplifier(gbw_Hz=1e9, speed_ratio=25.0)
     assert amplifier.gain_bandwidth_Hz(12.0, 1e-8) == 1e9
-    assert amplifier.closed_loop_tau_s(12.0, 1e-8) == pytest.approx(12.0 / (2 * math.pi * 1e9), rel=1e-12)
+    assert amplifier.closed_loop_tau_s(12.0, 1e-8) == pytest.approx(12.0 / (2 * math.pi * 1e9), rel=1e-12, abs=0)
 
 
 def test_a_measured_bias_wins_over_the_derived_one() -> None:
@@ -112,14 +114,14 @@ def test_a_converter_cannot_cost_this(name: str, value: float) -> None:
 
 
 def test_a_capacitive_dac_charges_its_array_once() -> None:
-    assert capacitive_dac_energy_J(8, 1e-15, 0.9) == pytest.approx(256 * 1e-15 * 0.81, rel=1e-12)
+    assert capacitive_dac_energy_J(8, 1e-15, 0.9) == pytest.approx(256 * 1e-15 * 0.81, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(("leak_S", "gain", "tau_s"), [(0.0, 1.0, 1e-8), (1e-5, 0.5, 0.5e-8), (3e-5, 0.25, 0.25e-8)])
 def test_a_leak_shortens_tau_and_takes_its_share_of_the_swing(leak_S: float, gain: float, tau_s: float) -> None:
     leaky = circuit(node_leak_S=leak_S)
     assert leaky.gain == pytest.approx(gain, rel=1e-12)
-    assert leaky.tau_s == pytest.approx(tau_s, rel=1e-12)
+    assert leaky.tau_s == pytest.approx(tau_s, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("name", ["unit_voltage_V", "node_R_ohm", "node_C_F", "supply_V", "g_max_S"])

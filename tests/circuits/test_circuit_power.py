@@ -95,7 +95,7 @@ def test_no_voltage_no_heat() -> None:
     bias_W = 2 * 4 * 0.25e-6 * 0.1**2
     zero_u = torch.zeros(1, 3, dtype=torch.float64)
     watts = power_W(placed, torch.zeros(1, 4, dtype=torch.float64), zero_u)[0]
-    assert float(watts[0]) == pytest.approx(bias_W, rel=1e-6)
+    assert float(watts[0]) == pytest.approx(bias_W, rel=1e-6, abs=0)
     assert float(watts[1]) == pytest.approx(0.0, abs=1e-6 * bias_W)
 
 

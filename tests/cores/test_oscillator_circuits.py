@@ -97,7 +97,7 @@ def test_a_tanks_rates_are_those_of_the_textbook() -> None:
     assert rates[1] == pytest.approx(TANK.g1_S / TANK.C_F, rel=0.02)
     assert TANK.power_W == pytest.approx(TANK.amplitude_V**2 / 2 / TANK.loss_ohm / 0.5)
     kind = TANK.kind(current_A)
-    assert kind.tau_s == pytest.approx(1 / TANK.lock_rate(current_A))
+    assert kind.tau_s == pytest.approx(1 / TANK.lock_rate(current_A), rel=1e-6, abs=0)
 
 
 def test_leesons_line_is_a_lorentzian_of_the_diffusion() -> None:

@@ -26,7 +26,7 @@ def test_the_programming_error_grows_by_the_factor(name: str, factor: float) -> 
         one.programming_sigma_S(target, 25e-6, partner_S=partner, feedback_ohm=1e5)
         for one in (preset, amplified(preset, programming=factor))
     )
-    torch.testing.assert_close(more, factor * plain)
+    torch.testing.assert_close(more, factor * plain, rtol=1e-12, atol=0)
     assert float(plain.min()) > 0
 
 
@@ -34,7 +34,9 @@ def test_a_read_errs_more_by_the_factor_and_drift_is_as_measured() -> None:
     preset = library.device_preset("pcm-generic")
     more = amplified(preset, programming=3.0, read=3.0)
     G = torch.linspace(1e-6, 25e-6, 5, dtype=torch.float64)
-    torch.testing.assert_close(more.read_noise.sigma_S(G, G, 100.0), 3 * preset.read_noise.sigma_S(G, G, 100.0))
+    torch.testing.assert_close(
+        more.read_noise.sigma_S(G, G, 100.0), 3 * preset.read_noise.sigma_S(G, G, 100.0), rtol=1e-12, atol=0
+    )
     assert more.drift == preset.drift
 
 
@@ -43,7 +45,10 @@ def test_spread_that_is_given_by_time_grows_at_every_time() -> None:
     G = torch.linspace(1e-6, 40e-6, 5, dtype=torch.float64)
     for t_s in (1.0, 4e3, 86400.0, 172800.0):
         torch.testing.assert_close(
-            amplified(preset, programming=2.0).deviation.sigma_S(G, t_s), 2 * preset.deviation.sigma_S(G, t_s)
+            amplified(preset, programming=2.0).deviation.sigma_S(G, t_s),
+            2 * preset.deviation.sigma_S(G, t_s),
+            rtol=1e-12,
+            atol=0,
         )
 
 

@@ -44,7 +44,7 @@ def test_the_fitted_preset_is_a_preset(tmp_path: Path) -> None:
     path.write_text(preset_text(fit, 'A "device"', "me"))
     preset = device_preset(str(path))
     assert preset.title == 'A "device"'
-    assert preset.sigma_S == pytest.approx(fit.sigma_S)
+    assert preset.sigma_S == pytest.approx(fit.sigma_S, rel=1e-6, abs=0)
     assert preset.drift is not None
     assert preset.first_read_s == 20.0
     assert preset.validity.time.high == 2e5

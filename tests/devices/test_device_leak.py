@@ -23,7 +23,7 @@ def test_what_is_left_of_a_leaking_state_is_its_exponential() -> None:
     G, normal = tensor([0.0, 2e-6, 10e-6]), tensor([0.0, 1.0, -1.0])
     left = leak.apply(G, 2e-6, 10e-6, 500.0, normal)
     expected = [6e-6 + (g - 6e-6) * math.exp(-500 / (1e3 * life)) for g, life in ((0, 1), (2e-6, 1.3), (10e-6, 0.7))]
-    assert left.tolist() == pytest.approx(expected, rel=1e-12)
+    assert left.tolist() == pytest.approx(expected, rel=1e-12, abs=0)
 
 
 def test_it_is_so_many_mini_batches_that_each_leave_all_but_one_part_in_a_lifetime() -> None:

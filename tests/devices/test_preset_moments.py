@@ -58,7 +58,7 @@ def test_read_noise_is_that_share_of_the_conductance(name: str, x: float, t_s: f
     assert preset.read_noise is not None
     G_S = torch.tensor([x * preset.g_max_S], dtype=torch.float64)
     assert float(preset.read_noise.sigma_S(0.6 * G_S, G_S, t_s)) == pytest.approx(
-        0.6 * sigma_of_G * float(G_S), rel=1e-9
+        0.6 * sigma_of_G * float(G_S), rel=1e-9, abs=0
     )
 
 
@@ -76,7 +76,7 @@ def test_read_noise_of_sonos_saturates_with_the_current() -> None:
     assert noise is not None
     G_S = torch.tensor([8e-6], dtype=torch.float64)
     by_hand_nA = 12.58037 * (1 - math.exp(-1600 / 215.36557))
-    assert float(noise.sigma_S(G_S, G_S, 0.0)) * 0.2 == pytest.approx(by_hand_nA * 1e-9, rel=1e-12)
+    assert float(noise.sigma_S(G_S, G_S, 0.0)) * 0.2 == pytest.approx(by_hand_nA * 1e-9, rel=1e-12, abs=0)
 
 
 def test_reads_scatter_with_the_sigma_of_the_read_noise_and_differ_between_inferences() -> None:
@@ -99,11 +99,11 @@ def test_between_two_measured_times_the_spread_lies_between_theirs() -> None:
     assert deviation is not None
     G_S = torch.tensor([20e-6], dtype=torch.float64)
     early, middle, late = (float(deviation.sigma_S(G_S, t)) for t in (1.0, math.sqrt(DAY), DAY))
-    assert middle == pytest.approx((early + late) / 2, rel=1e-12), "half-way in ln t"
+    assert middle == pytest.approx((early + late) / 2, rel=1e-12, abs=0), "half-way in ln t"
     daily = device_preset("sonos").deviation
     assert daily is not None
     at = [float(daily.sigma_S(G_S, t)) for t in (DAY, 1.25 * DAY, 2 * DAY)]
-    assert at[1] == pytest.approx(0.75 * at[0] + 0.25 * at[2], rel=1e-12), "linear in t"
+    assert at[1] == pytest.approx(0.75 * at[0] + 0.25 * at[2], rel=1e-12, abs=0), "linear in t"
 
 
 def test_the_current_of_a_curved_device_is_the_published_cubic() -> None:
@@ -114,7 +114,7 @@ def test_the_current_of_a_curved_device_is_the_published_cubic() -> None:
     NL2 = 1.388e-4 * log**3 + 1.541e-3 * log**2 + 5.711e-3 * log + 7.063e-3
     NL3 = 8.8710e-5 * log**2 + 6.7919e-4 * log + 1.2968e-3
     current = conduction.current_A(torch.tensor([G], dtype=torch.float64), torch.tensor([V], dtype=torch.float64))
-    assert float(current) == pytest.approx(G * V + NL2 * V**2 + NL3 * V**3, rel=1e-12)
+    assert float(current) == pytest.approx(G * V + NL2 * V**2 + NL3 * V**3, rel=1e-12, abs=0)
     linear = conduction.current_A(torch.tensor([225e-6], dtype=torch.float64), torch.tensor([V], dtype=torch.float64))
     assert float(linear) == pytest.approx(225e-6 * V, rel=5e-3), "the source's fifth point"
 

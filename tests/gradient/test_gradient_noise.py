@@ -156,6 +156,22 @@ def test_a_warm_start_saves_products_and_changes_no_gradient(solver: str) -> Non
     assert again.iterations.max() <= 3  # nothing was left to do
 
 
+def test_what_is_done_to_a_solution_afterwards_does_not_change_the_next_start() -> None:
+    j, g, v = system(batch=4)
+    warm = ImplicitGradient(tol=1e-9, max_iter=400, warm_start=WarmStart())
+    found = warm.solve(j, g)
+    found.x.mul_(-5)  # as clipping in place does
+    again = warm.solve(j, g)
+    assert again.iterations.tolist() == [1] * 4  # the product that told that nothing was left
+    torch.testing.assert_close(again.x, v, rtol=1e-6, atol=1e-7)
+
+
+def test_a_warm_start_keeps_no_graph_alive() -> None:
+    start, v = WarmStart(), torch.ones(2, 3, requires_grad=True)
+    start.keep(2 * v)
+    assert not start.guess(torch.zeros(2, 3)).requires_grad
+
+
 def test_a_warm_start_that_is_worse_than_none_is_left_out() -> None:
     j, g, v = system(batch=4)
     start = WarmStart()

@@ -51,9 +51,13 @@ def test_the_trajectory_of_one_node_and_its_gradient_are_the_exponentials() -> N
 # Without bias and conversions no error of the drivers' joules can hide behind the rest.
 FREE = replace(CIRCUIT.adc, energy_J=0.0)
 DRIVERS_ALONE = replace(CIRCUIT, amplifier=Amplifier(bias_W=0.0), dac=FREE, adc=FREE)
+# And with a converter so slow that nearly all joules are those of the state it is held at: P(z*) times its seconds.
+HELD_ALONE = replace(DRIVERS_ALONE, adc=replace(FREE, conversion_s=1e4 * CIRCUIT.tau_s))
 
 
-@pytest.mark.parametrize("circuit", [CIRCUIT, LEAKY, DRIVERS_ALONE], ids=["plain", "leaky", "drivers alone"])
+@pytest.mark.parametrize(
+    "circuit", [CIRCUIT, LEAKY, DRIVERS_ALONE, HELD_ALONE], ids=["plain", "leaky", "drivers alone", "held alone"]
+)
 def test_time_and_energy_are_the_chips_and_their_gradients_its_finite_differences(circuit: CrossbarCircuit) -> None:
     W, U, b = parameters(5, 3, radius=0.8, seed=0)
     core, u = trainable(W, b, U, tau_s=circuit.tau_s, gain=circuit.gain), inputs(3, 3, seed=2)

@@ -40,6 +40,17 @@ def product(J: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda v: torch.einsum("bij,bj->bi", J, v)
 
 
+def counting(apply: Callable[[Tensor], Tensor]) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
+    """The operands so far, and a product that adds to them."""
+    operands: list[Tensor] = []
+
+    def counted(v: Tensor) -> Tensor:
+        operands.append(v)
+        return apply(v)
+
+    return operands, counted
+
+
 def exact(J: Tensor, y: Tensor) -> Tensor:
     return torch.linalg.solve(torch.eye(y.shape[1], dtype=y.dtype) - J, y.unsqueeze(2)).squeeze(2)
 
@@ -73,14 +84,9 @@ def test_a_zero_right_hand_side_costs_nothing_and_others_stop_by_themselves(name
 @every_solver
 def test_products_are_counted(name: str) -> None:
     J, y = systems(20, batch=1)
-    count = [0]
-
-    def counted(v: Tensor) -> Tensor:
-        count[0] += 1
-        return product(J)(v)
-
-    found = SOLVERS[name](counted, y)
-    assert count[0] - 2 <= int(found.iterations) <= count[0]
+    counted, apply = counting(product(J))
+    found = SOLVERS[name](apply, y)
+    assert len(counted) - 2 <= int(found.iterations) <= len(counted)
 
 
 @pytest.mark.parametrize("name", ["anderson", "broyden"])
@@ -104,6 +110,60 @@ def test_the_adaptive_solver_stays_with_the_series_on_a_disc_and_leaves_it_on_a_
     krylov = solve_adaptive(product(line), y, tol=1e-8, max_iter=400)
     assert krylov.relative_residual.max() <= 1e-8
     assert krylov.iterations.max() < 80
+
+
+def test_the_series_counts_as_many_products_as_its_closed_form_needs_in_each_sample() -> None:
+    # One unknown, J = c: k products leave the residual |c|^k.
+    c = np.array([0.1, -0.3, 0.5, 0.7])
+    J, y = torch.tensor(c).reshape(4, 1, 1), torch.tensor([[1e-9], [1.0], [-3.0], [1e6]], dtype=torch.float64)
+    needed = np.ceil(np.log(3e-8) / np.log(np.abs(c))).astype(int).tolist()
+    counted, apply = counting(product(J))
+    found = solve_adaptive(apply, y, tol=3e-8, max_iter=400)
+    assert found.iterations.tolist() == needed == [8, 15, 25, 49]
+    assert len(counted) == max(needed)
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "series"),
+    [
+        # The first product makes the residual three times larger; the series goes no further.
+        pytest.param([-3.0], 1, id="grows"),
+        pytest.param([-3.0, -2.5, 0.2, 0.4], 1, id="grows, four eigenvalues"),
+        # It falls by 0.9 a product, too slowly for the series after the third.
+        pytest.param([0.9], 3, id="slow"),
+        pytest.param([0.9, 0.88, -0.86], 3, id="slow, three eigenvalues"),
+    ],
+)
+def test_where_gmres_takes_over_every_product_is_counted_once(eigenvalues: list[float], series: int) -> None:
+    # GMRES needs as many products as there are eigenvalues. One more, before it, is the residual that it starts from,
+    # and one, not counted, confirms its answer.
+    n = len(eigenvalues)
+    J, y = torch.diag(torch.tensor(eigenvalues, dtype=torch.float64)).unsqueeze(0), torch.ones(1, n).double()
+    counted, apply = counting(product(J))
+    found = solve_adaptive(apply, y, tol=1e-10, max_iter=400)
+    assert int(found.iterations) == series + 1 + n
+    assert len(counted) == series + 1 + n + 1
+    assert found.relative_residual.max() < 1e-10
+
+
+def test_a_sample_that_the_series_has_solved_counts_the_same_beside_one_that_needs_gmres() -> None:
+    J, y = torch.tensor([0.0, -3.0]).double().reshape(2, 1, 1), torch.ones(2, 1, dtype=torch.float64)
+    alone = solve_adaptive(product(J[:1]), y[:1], tol=1e-10, max_iter=400)
+    together = solve_adaptive(product(J), y, tol=1e-10, max_iter=400)
+    assert together.iterations.tolist() == [1, 3]
+    assert int(alone.iterations) == 1
+
+
+@pytest.mark.parametrize("budget", range(1, 9))
+def test_the_adaptive_solver_keeps_to_its_budget_and_spends_it(budget: int) -> None:
+    J, y = systems(20, batch=1, shift=3.0)
+    counted, apply = counting(product(J))
+    found = solve_adaptive(apply, y, tol=1e-10, max_iter=budget)
+    # A budget of two leaves, after the series' one product and the residual, none for GMRES.
+    assert int(found.iterations) == (1 if budget == 2 else budget)
+    assert len(counted) <= budget + 1
+    true = (y + product(J)(found.x) - found.x).norm(dim=1) / y.norm(dim=1)
+    torch.testing.assert_close(found.relative_residual, true, rtol=1e-9, atol=0)
 
 
 def test_richardson_halves_its_step_until_a_fast_network_converges() -> None:

@@ -79,8 +79,10 @@ def test_noise_gain_grows_with_the_conductance_of_the_row_and_so_does_the_noise(
     for chip, noise in found:
         expected = 1 + chip.pairs.feedback_ohm * float((chip.pairs.plus_S + chip.pairs.minus_S).sum())
         assert float(noise.noise_gain) == pytest.approx(expected, rel=1e-12)
-        assert float(noise.input_V_per_rtHz) == pytest.approx(E_N, rel=1e-12)
-        assert float(noise.amplifier_V_per_rtHz) == pytest.approx(E_N * expected / (1 + expected / 1e6), rel=1e-12)
+        assert float(noise.input_V_per_rtHz) == pytest.approx(E_N, rel=1e-12, abs=0)
+        assert float(noise.amplifier_V_per_rtHz) == pytest.approx(
+            E_N * expected / (1 + expected / 1e6), rel=1e-12, abs=0
+        )
         resistors = 4 * K_B * T * chip.pairs.feedback_ohm * expected  # R_f^2 (G_tot + 1/R_f) = R_f K_n
         assert float(noise.resistors_V_per_rtHz) == pytest.approx(resistors**0.5, rel=1e-4)
     gains = [float(noise.noise_gain) for _, noise in found]

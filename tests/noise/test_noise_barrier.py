@@ -51,7 +51,7 @@ def test_a_chip_of_barrier_devices_makes_the_shot_noise_of_every_one_of_them() -
                 v = abs(float(V[j]))
                 S_I += 2 * Q * G * v / math.tanh(Q * v / (2 * kT)) if v else 4 * kT * G
         expected = (1 / tau) ** 2 * R_f**2 * S_I / 2 * tau / 0.2**2
-        assert float(noise.terms["devices"][i]) == pytest.approx(expected, rel=1e-9)
+        assert float(noise.terms["devices"][i]) == pytest.approx(expected, rel=1e-9, abs=0)
     resistors = Chip(random_core(3, seed=0, inputs=2), chip.circuit, seed=1)
     assert bool((noise.terms["devices"] > white_noise(resistors).terms["devices"]).all())
     assert float(noise.terms["feedback"][0]) == pytest.approx((1 / tau) ** 2 * 2 * kT * R_f * tau / 0.2**2, rel=1e-6)

@@ -87,9 +87,9 @@ def test_the_noise_terms_are_those_of_the_resistors_by_hand() -> None:
         K_n = 1 + R_f * G
         g_m = 2 * math.pi * (K_n * c.amplifier.speed_ratio / (2 * math.pi * tau)) * c.amplifier.load_C_F
         into_p += K_n**2 * 4 * K * 300 * 1.5 / g_m / 2 / 0.01
-        assert float(white.before[i]) * c.gain**2 == pytest.approx(into_p * tau / RC**2, rel=1e-9)
+        assert float(white.before[i]) * c.gain**2 == pytest.approx(into_p * tau / RC**2, rel=1e-9, abs=0)
         node = 2 * K * 300 * (1e-5 + 5e-6) / 1e-13**2 / 0.01 * tau
-        assert float(white.after[i]) == pytest.approx(node, rel=1e-9)
+        assert float(white.after[i]) == pytest.approx(node, rel=1e-9, abs=0)
     assert set(white.terms) == {"devices", "feedback", "node", "amplifiers"}
     assert "amplifiers" not in white_noise(placed, amplifiers=False).terms
     with pytest.raises(InputError, match="gamma"):
@@ -129,7 +129,7 @@ def test_noise_grows_as_one_over_the_gap() -> None:
     for w in eigenvalues:
         core = plain_core([[w]], activation="identity")
         motion = Motion(core, torch.zeros(1, core.n_inputs, dtype=torch.float64), q, torch.zeros(1, 1).double())
-        assert float(motion.stationary_std()) ** 2 == pytest.approx(1e-4 / (1 - w), rel=1e-9)
+        assert float(motion.stationary_std()) ** 2 == pytest.approx(1e-4 / (1 - w), rel=1e-9, abs=0)
     core = plain_core([[1.0]], activation="identity")
     motion = Motion(core, torch.zeros(1, core.n_inputs, dtype=torch.float64), q, torch.zeros(1, 1).double())
     with pytest.raises(InputError, match="noise grows without end"):
@@ -252,4 +252,4 @@ def test_what_has_no_rest_and_what_is_no_single_input_are_refused() -> None:
 def test_the_temperature_of_a_chip_is_that_of_its_noise() -> None:
     cold, hot = (chip(random_core(4, seed=0), device=IDEAL).age(0.0, T) for T in (300.0, 360.0))
     for name in ("devices", "feedback", "node"):
-        torch.testing.assert_close(white_noise(hot).terms[name], 1.2 * white_noise(cold).terms[name])
+        torch.testing.assert_close(white_noise(hot).terms[name], 1.2 * white_noise(cold).terms[name], rtol=1e-9, atol=0)

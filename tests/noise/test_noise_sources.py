@@ -38,14 +38,14 @@ def held(density: float, f: np.ndarray, h: float, rate: float) -> np.ndarray:
 
 
 def test_thermal_and_barrier_noise_are_one_formula() -> None:
-    assert spectra.thermal_current(1e-5, 300.0) == pytest.approx(4 * K * 300 * 1e-5)
-    assert spectra.two_sided(spectra.thermal_current(1e-5, 300.0)) == pytest.approx(2 * K * 300 * 1e-5)
+    assert spectra.thermal_current(1e-5, 300.0) == pytest.approx(4 * K * 300 * 1e-5, rel=1e-6, abs=0)
+    assert spectra.two_sided(spectra.thermal_current(1e-5, 300.0)) == pytest.approx(2 * K * 300 * 1e-5, rel=1e-6, abs=0)
     near = spectra.barrier_current(1e-5 * 1e-9, 1e-9, 300.0)
-    assert near == pytest.approx(spectra.thermal_current(1e-5, 300.0), rel=1e-6)
-    assert spectra.barrier_current(1e-5 * 1e-3, 1e-3, 300.0) == pytest.approx(near, rel=2e-4)
+    assert near == pytest.approx(spectra.thermal_current(1e-5, 300.0), rel=1e-6, abs=0)
+    assert spectra.barrier_current(1e-5 * 1e-3, 1e-3, 300.0) == pytest.approx(near, rel=2e-4, abs=0)
     at_200_mV = spectra.barrier_current(1e-5 * 0.2, 0.2, 300.0)
     assert at_200_mV / spectra.thermal_current(1e-5, 300.0) == pytest.approx(3.9, abs=0.05)
-    assert spectra.barrier_current(1e-5, 2.0, 300.0) == pytest.approx(2 * Q * 1e-5, rel=1e-9)
+    assert spectra.barrier_current(1e-5, 2.0, 300.0) == pytest.approx(2 * Q * 1e-5, rel=1e-9, abs=0)
 
 
 def test_the_spectrum_of_one_process_holds_its_variance() -> None:

@@ -98,7 +98,7 @@ def test_the_interval_over_chips_is_students() -> None:
     (setting,) = study.summary(measured(study, lambda point: made_up(point.content, 0.97)))["settings"]
     spread = 0.002 * math.sqrt(4 / 3)  # of -0.002, 0.002, -0.002, 0.002
     assert setting["accuracy"]["high"] - setting["accuracy"]["middle"] == pytest.approx(3.182 * spread / 2, rel=1e-3)
-    assert setting["energy_J"]["middle"] == pytest.approx(6.5e-9)
+    assert setting["energy_J"]["middle"] == pytest.approx(6.5e-9, rel=1e-6, abs=0)
 
 
 def test_the_noise_margin_is_the_last_value_before_too_much_is_lost() -> None:

@@ -13,7 +13,7 @@ IDS = [".".join(path) for path, _ in FIELDS]
 
 def test_three_tables_are_enough():
     scenario = Scenario.model_validate(LEAST)
-    assert scenario.circuit.node_R_ohm * scenario.circuit.node_C_F == pytest.approx(10e-9)
+    assert scenario.circuit.node_R_ohm * scenario.circuit.node_C_F == pytest.approx(10e-9, rel=1e-6, abs=0)
     assert scenario.model.nodes == 64
     assert scenario.circuit.amplifier.gbw_Hz is None
     assert scenario.settle.method == "auto"

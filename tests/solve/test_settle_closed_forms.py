@@ -118,7 +118,7 @@ def test_without_feedback_every_joule_is_known_on_paper(method: str, leak_S: flo
         assert out.t_settle_s.item() / placed.tau_s == pytest.approx(T, rel=rel)
         assert out.ledger is not None
         for name, value in ledger_without_feedback(n, u[0].numpy(), leak_S, T).items():
-            assert getattr(out.ledger, f"{name}_J").item() == pytest.approx(value, rel=rel), name
+            assert getattr(out.ledger, f"{name}_J").item() == pytest.approx(value, rel=rel, abs=0), name
 
 
 @PRECISE
@@ -130,8 +130,8 @@ def test_charging_a_capacitor_costs_half_c_v_squared_whatever_the_resistor(metho
     out = settle(placed, tensor([[1.0]]), method=method)
     f_V, left = 0.2 * math.tanh(1.0), 1e-3 / math.tanh(1.0)
     assert out.ledger is not None
-    assert out.ledger.node_J.item() == pytest.approx(0.5e-12 * f_V**2 * (1 - left**2), rel=1e-3)
-    assert out.ledger.stored_J.item() == pytest.approx(0.5e-12 * f_V**2 * (1 - left) ** 2, rel=1e-3)
+    assert out.ledger.node_J.item() == pytest.approx(0.5e-12 * f_V**2 * (1 - left**2), rel=1e-3, abs=0)
+    assert out.ledger.stored_J.item() == pytest.approx(0.5e-12 * f_V**2 * (1 - left) ** 2, rel=1e-3, abs=0)
 
 
 @EVERY

@@ -174,7 +174,7 @@ def test_energy_from_all_ideal_sources_is_heat_plus_stored(n: int, seed: int, ac
     delivered = sum(nodal.energies_J(t_s)[source] for source in Nodal.SOURCES)
     ledger = out.ledger
     kept = (ledger.crossbar_J + ledger.feedback_J + ledger.node_J + ledger.stored_J).item()
-    assert kept == pytest.approx(delivered, rel=1e-4)
+    assert kept == pytest.approx(delivered, rel=1e-4, abs=0)
 
 
 @pytest.mark.parametrize("leak_S", [0.0, 4e-6])
@@ -192,7 +192,7 @@ def test_the_balance_holds_on_the_recorded_waveforms_alone(leak_S: float) -> Non
     delivered = np.trapezoid(watts, t) + watts[-1] * (t_s - t[-1])
     ledger = out.ledger
     kept = (ledger.crossbar_J + ledger.feedback_J + ledger.node_J + ledger.stored_J).item()
-    assert kept == pytest.approx(delivered, rel=1e-4)
+    assert kept == pytest.approx(delivered, rel=1e-4, abs=0)
 
 
 @pytest.mark.parametrize("z0", [None, [[0.5, -0.9, 0.3, 0.8, -0.1]]])

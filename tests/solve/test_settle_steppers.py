@@ -25,6 +25,8 @@ from helpers import Nodal, chip, random_core, random_inputs, tensor, trajectory
 TABLEAUX = pytest.mark.parametrize("tableau", [TSIT5, BOSH3], ids=lambda t: t.name)
 Tree = tuple["Tree", ...]
 DENSE_ORDER = {"tsit5": 4, "bosh3": 3}
+ENERGY_INSIDE = {"bosh3": 1.5e-2}
+"""Of third order, its joules in half a step of 0.4 tau are 1.3 % off; a fifth-order method's less than 0.2 %."""
 
 
 def rooted_trees(order: int) -> Iterator[Tree]:
@@ -233,7 +235,9 @@ def test_energy_inside_a_step_grows_from_nothing_to_the_energy_of_the_step(name:
         nodal = Nodal.of(placed, u[k], z0=z[k], duration_tau=1)
         exact = nodal.energies_J(0.5 * float(h[k]) * placed.tau_s)
         for term, name_ in enumerate(placed.power_terms):
-            assert float(energies[k, 4, term]) * placed.tau_s == pytest.approx(exact[name_], rel=2e-3)
+            assert float(energies[k, 4, term]) * placed.tau_s == pytest.approx(
+                exact[name_], rel=ENERGY_INSIDE.get(name, 2e-3), abs=0
+            )
 
 
 @EVERY

@@ -65,7 +65,7 @@ def test_the_stored_answer_also_agrees_with_a_third_solver_that_shares_no_code(f
     assert oracle.settle_s(frozen.band) == pytest.approx(answer.t_settle_s, rel=2e-5)
     energies = oracle.energies_J(answer.t_settle_s)
     for term in ("crossbar", "feedback", "node", "drivers", "stored"):
-        assert energies[term] == pytest.approx(answer.energy_J[term], rel=5e-5), term
+        assert energies[term] == pytest.approx(answer.energy_J[term], rel=5e-5, abs=0), term
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -191,7 +191,7 @@ def test_ngspice_here_gives_the_stored_answer_again(frozen: Frozen) -> None:
     answer = ask_ngspice(frozen.chip, frozen.u, settled, frozen.band)
     assert np.abs(answer.state(frozen.answer.time_s) - frozen.answer.z).max() < 1e-5
     assert answer.t_settle_s == pytest.approx(frozen.answer.t_settle_s, rel=1e-4)
-    assert answer.energy_J == pytest.approx(dict(frozen.answer.energy_J), rel=1e-4)
+    assert answer.energy_J == pytest.approx(dict(frozen.answer.energy_J), rel=1e-4, abs=0)
 
 
 @pytest.mark.usefixtures("ngspice")

@@ -23,7 +23,7 @@ def solve_adaptive(j_matvec: MatVec, y: Tensor, *, tol: Tolerance, max_iter: int
         j_matvec: x -> J x, exact.
         y: (batch, n).
         tol: relative residual at which a sample stops.
-        max_iter: bound on the products with J.
+        max_iter: bound on the products counted; GMRES confirms each of its cycles by one more.
     """
     scale = row_norm(y)
     goal = tol * scale
@@ -50,8 +50,8 @@ def solve_adaptive(j_matvec: MatVec, y: Tensor, *, tol: Tolerance, max_iter: int
         if spent >= SETTLING_IN and not ratio < CONTRACTION:
             break
     rows = torch.nonzero(is_open).squeeze(1)
-    if rows.numel() and spent < max_iter:
-        return _finish(j_matvec, y, x, goal, rows, iterations, max_iter - spent)
+    if rows.numel() and spent + 1 < max_iter:  # one product goes into the residual, which GMRES begins from
+        return _finish(j_matvec, y, x, goal, rows, iterations, max_iter - spent - 1)
     return LinearSolution(x=x, relative_residual=relative(residual, scale), iterations=iterations)
 
 
@@ -67,5 +67,5 @@ def _finish(
     found = solve_gmres(j_matvec, rhs, tol=(goal / size.clamp_min(1e-300)).clamp_max(0.9), max_iter=max_iter)
     residual = torch.where(is_open, found.relative_residual * size, size)
     return LinearSolution(
-        x=x + found.x, relative_residual=relative(residual, scale), iterations=iterations + 1 + found.iterations
+        x=x + found.x, relative_residual=relative(residual, scale), iterations=iterations + is_open + found.iterations
     )

@@ -14,6 +14,7 @@ from analogdeq.solve.record import BLOCK, Record
 from analogdeq.solve.reference import Judgement, Path
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.sink import Sink, TraceInMemory
+from analogdeq.solve.slabs import slabs
 from analogdeq.solve.trace import Trace
 
 
@@ -22,7 +23,8 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
     tau = core.tau_s
     z = outcome.z.clone()  # a tensor of its own, which autograd may save
     residual_vector = core.fixed_point_map(z, drive) - z
-    ledger = _ledger(core, start, outcome)
+    power_W = _power_W(core, drive, z)
+    ledger = _ledger(core, start, outcome, power_W)
     unknown = torch.full_like(outcome.time_end, torch.nan)
     return Settled(
         z=z,
@@ -37,7 +39,7 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
         evaluations=outcome.evaluations.clone(),
         steps=outcome.steps.clone(),
         rejected=outcome.rejected.clone(),
-        power_end_W=outcome.power_W.clone(),
+        power_end_W=power_W,
         trace=trace,
     )
 
@@ -54,7 +56,6 @@ def outcome_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Dr
         outcome.verdict[k] = int(judgement.verdict)
         outcome.period[k] = judgement.period
         outcome.evaluations[k] = path.evaluations
-    outcome.power_W[:] = Flow(core, drive)(Flow(core, drive).start(outcome.z))[:, core.n_nodes :]
     return outcome
 
 
@@ -78,8 +79,19 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
     return memory.trace() if record.sink is None else None
 
 
-def _ledger(core: Core, start: Tensor, outcome: Outcome) -> Ledger | OscillatorLedger | None:
+@torch.no_grad()
+def _power_W(core: Core, drive: Drive, z: Tensor) -> Tensor:
+    """(batch, term) float64 [W]: what staying at z draws; the last step of a settle ends beside it, inside the band."""
+    power_W = torch.zeros(z.shape[0], len(core.power_terms), dtype=torch.float64, device=z.device)
+    nobody = torch.empty(0, dtype=torch.int64, device=z.device)
+    for rows in slabs(z.shape[0], core.n_nodes, z.device, nobody) if core.power_terms else []:
+        flow = Flow(core, drive.rows(rows))
+        power_W[rows] = flow(flow.start(z[rows]))[:, core.n_nodes :].to(torch.float64)
+    return power_W
+
+
+def _ledger(core: Core, start: Tensor, outcome: Outcome, power_W: Tensor) -> Ledger | OscillatorLedger | None:
     if not isinstance(core, Accounted):
         return None
     readout_s = torch.where(torch.isnan(outcome.time_settle), outcome.time_end, outcome.time_settle) * core.tau_s
-    return core.ledger(outcome.energy * core.tau_s, outcome.power_W, readout_s, start, outcome.z_readout)
+    return core.ledger(outcome.energy * core.tau_s, power_W, readout_s, start, outcome.z_readout)
