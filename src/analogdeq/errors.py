@@ -43,6 +43,10 @@ class ScenarioError(AnalogdeqError, ValueError):
         self.problems = list(problems)
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[type["ScenarioError"], tuple[list[str]]]:
+        # From its lines, not from their text: it comes back from other processes too.
+        return ScenarioError, (self.problems,)
+
 
 class SettleError(AnalogdeqError):
     """At least one sample did not settle."""

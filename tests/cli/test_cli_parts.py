@@ -41,7 +41,7 @@ def test_a_scenario_is_simulated_with_random_weights_from_the_seed(cli: Command)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         answer = cli("simulate", "digits-crossbar", *SMALL, "--seed", seed, "-o", f"{name}.h5", "--json")
         assert answer.code == 0
-        assert answer.json["seeds"] == {"chip": seed, "train": seed}
+        assert answer.json["seeds"] == {"chip": seed, "train": seed, "noise": 0}
         with open_trace(f"{name}.h5") as trace:
             ends.append(trace.result.z.copy())
     np.testing.assert_array_equal(ends[0], ends[1])
@@ -98,7 +98,7 @@ def test_an_evaluation_may_change_the_chip_and_says_so(cli: Command, copy: Path)
     words = ("--set", "device.preset=ideal", "--set", "circuit.node_C_F=200 fF", "--seed", 4)
     answer = cli("evaluate", copy, *words, "--json")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.json["seeds"] == {"chip": 4, "train": 0}
+    assert answer.json["seeds"] == {"chip": 4, "train": 0, "noise": 0}
     assert answer.json["accuracy_ideal"] == before["accuracy_ideal"]
     assert answer.json["t_settle_s"]["p50"] == pytest.approx(2 * before["t_settle_s"]["p50"], rel=0.1)
     assert "report" not in answer.json["files"]

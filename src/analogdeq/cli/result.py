@@ -28,6 +28,10 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
                 f"{100 * summary['accuracy_chip']:.2f} %  (chip seed {summary['seeds']['chip']})",
             ),
         ]
+        if "noisy" in summary:
+            noise = summary["noisy"]
+            spread = f"noise seed {noise['seed']}; white noise {noise['noise_rms']:.2g} rms of z"
+            rows.append(("  with its noise", f"{100 * noise['accuracy']:.2f} %  ({spread})"))
         for noisy in summary.get("accuracy_noisy", []):
             label = f"  lines {format_quantity(noisy['linewidth_Hz'], 'Hz')} wide"
             off = f"phases off by {noisy['phase_rms_rad']:.2g} rad rms"

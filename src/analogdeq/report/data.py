@@ -86,6 +86,8 @@ class ReportData:
         frequency_Hz: [Hz]. Of the oscillators; None where there are none.
         accuracy_ideal: [1]. Share of samples the ideal core gets right; None where there is no such thing.
         accuracy_chip: [1]. The same on the simulated chip.
+        accuracy_at_noise: [1]. The same with the noise of its parts; None where that was not evaluated.
+        noise_rms: [1]. What white noise adds to z at the readout then, root mean square.
         accuracy_noisy: [1] by linewidth [Hz]. The same while the phases of its oscillators diffuse.
         assumptions: in the order the report lists them.
         waveforms: the recorded samples; None if none were.
@@ -110,6 +112,8 @@ class ReportData:
     frequency_Hz: float | None = None
     accuracy_ideal: float | None = None
     accuracy_chip: float | None = None
+    accuracy_at_noise: float | None = None
+    noise_rms: float | None = None
     accuracy_noisy: dict[float, float] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     waveforms: Waveforms | None = None

@@ -83,6 +83,9 @@ def result_rows(data: ReportData) -> list[Row]:
         rows.append(Row("accuracy, ideal core", _percent(data.accuracy_ideal), "exact weights, exact equilibrium"))
     if data.accuracy_chip is not None:
         rows.append(Row("accuracy, chip", _percent(data.accuracy_chip), "the simulated chip's own state at readout"))
+    if data.accuracy_at_noise is not None:
+        spread = f"read noise of one inference, and white noise of {data.noise_rms:.2g} rms of z at the readout"
+        rows.append(Row("accuracy, chip with its noise", _percent(data.accuracy_at_noise), spread))
     for linewidth_Hz, share in data.accuracy_noisy.items():
         line = format_quantity(linewidth_Hz, "Hz")
         rows.append(

@@ -11,6 +11,7 @@ from analogdeq.report import ReportData, Waveforms, write_report
 from analogdeq.runs.assumptions import assumptions_of
 from analogdeq.runs.directory import RunDirectory
 from analogdeq.runs.evaluation import Evaluation
+from analogdeq.runs.noise import stored_noise
 from analogdeq.scenario import Scenario, dump_scenario, load_scenario
 from analogdeq.trace import TraceFile, open_trace
 from analogdeq.train.checkpoint import load_checkpoint
@@ -48,6 +49,8 @@ def report_run(run: RunDirectory, provenance: dict[str, str]) -> list[Path]:
         tau_s=float(evaluation.tau_s),
         accuracy_ideal=evaluation.accuracy_ideal,
         accuracy_chip=evaluation.accuracy_chip,
+        accuracy_at_noise=stored_noise(run).get("noisy", {}).get("accuracy"),
+        noise_rms=stored_noise(run).get("noisy", {}).get("noise_rms"),
         accuracy_noisy=_noisy(run),
         frequency_Hz=None if scenario.oscillator.core == "none" else build_oscillators(scenario).frequency_Hz,
         assumptions=assumptions_of(chip, build_settle_options(scenario)),

@@ -97,7 +97,7 @@ def check_has_chip(scenario: Scenario) -> None:
 
 def run_provenance(scenario: Scenario, argv: list[str]) -> dict[str, str]:
     """Versions, seeds, commit and command line."""
-    return provenance({"chip": scenario.seeds.chip, "train": scenario.seeds.train}, argv)
+    return provenance(scenario.seeds.model_dump(), argv)
 
 
 def train_run(
@@ -172,7 +172,7 @@ def summary_of(scenario: Scenario, result: Evaluation) -> dict[str, Any]:
     """The figures of an evaluation with the seeds they belong to."""
     return {
         "scenario": scenario.name,
-        "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
+        "seeds": scenario.seeds.model_dump(),
         **_with_cycles(scenario, with_latency(scenario, result.summary())),
     }
 
@@ -269,7 +269,7 @@ def settled_summary(scenario: Scenario, settled: Settled | None) -> dict[str, An
     terms = settled.ledger.terms_J()
     figures = {
         "scenario": scenario.name,
-        "seeds": {"chip": scenario.seeds.chip, "train": scenario.seeds.train},
+        "seeds": scenario.seeds.model_dump(),
         "images": settled.z.shape[0],
         "fraction_not_settled": 1 - float(settled.is_settled.double().mean()),
         "verdicts": {verdict.text: settled.count(verdict) for verdict in Verdict},

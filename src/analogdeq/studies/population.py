@@ -15,9 +15,7 @@ from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.devices.preset import DevicePreset
 from analogdeq.errors import InputError
 from analogdeq.solve.settle import settle
-
-NORMAL_95 = 1.959963984540054
-"""Of the two-sided 95 % interval."""
+from analogdeq.studies.interval import wilson
 
 
 @final
@@ -107,7 +105,7 @@ class Yield:
 
 
 def yield_curve(figure: Tensor, limits: Tensor) -> Yield:
-    """The share of chips whose figure is at or below each limit, with Wilson's score interval.
+    """The share of chips whose figure is at or below each limit, with its interval by `wilson`.
 
     Args:
         figure: (chip,) of a population, one number per chip; the smaller the better.
@@ -115,14 +113,10 @@ def yield_curve(figure: Tensor, limits: Tensor) -> Yield:
 
     Raises:
         InputError: if there is no chip.
-
-    Source: Wilson, J. Am. Stat. Assoc. 22:209 (1927).
     """
     n = figure.numel()
     if n == 0 or figure.ndim != 1:
         raise InputError(f"a yield needs one figure per chip, (chip,), got shape {tuple(figure.shape)}")
-    p = (figure.unsqueeze(0) <= limits.unsqueeze(1)).double().mean(1)
-    z2 = NORMAL_95**2
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = NORMAL_95 * (p * (1 - p) / n + z2 / (4 * n * n)).sqrt() / (1 + z2 / n)
-    return Yield(limits, p, (middle - half).clamp_min(0), (middle + half).clamp_max(1))
+    shares = (figure.unsqueeze(0) <= limits.unsqueeze(1)).double().mean(1)
+    low, high = torch.tensor([wilson(share, n) for share in shares.tolist()], dtype=torch.float64).view(-1, 2).T
+    return Yield(limits, shares, low, high)

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from analogdeq.build import build_chip, build_data, build_model, build_settle_options, only_core
 from analogdeq.build_chips import build_device
@@ -13,14 +11,11 @@ from analogdeq.chip import Chip
 from analogdeq.devices.amplified import amplified
 from analogdeq.devices.preset import DevicePreset
 from analogdeq.errors import InputError, RangeError
-from analogdeq.noise.intensity import white_noise
-from analogdeq.oscillator_chip import AnyChip
-from analogdeq.runs.evaluation import CHUNK, quantile, settle_with
+from analogdeq.runs.evaluation import CHUNK
+from analogdeq.runs.images import read_images
 from analogdeq.runs.study.point import Content, Figures
 from analogdeq.runs.study.training import network_of
 from analogdeq.scenario import Scenario, load_scenario
-from analogdeq.solve.options import SettleOptions
-from analogdeq.studies.noisy_readout import noisy_readout
 from analogdeq.tasks.dataset import Dataset, pixels
 from analogdeq.train.checkpoint import load_checkpoint
 from analogdeq.train.fit import load_weights
@@ -71,7 +66,14 @@ class Bench:
             if not isinstance(chip, Chip):
                 raise InputError("noise is amplified on crossbars of RC cores, not on oscillators")
             chip.begin_inference(content.chip)
-        return found | _read_all(model, chip, self._images(scenario), build_settle_options(scenario), content)
+        data, options = self._images(scenario), build_settle_options(scenario)
+        read = read_images(model, chip, data, options, factor=content.noise, seed=content.chip)
+        return found | {
+            "images": len(data.test_y),
+            "accuracy_ideal": _ideal_accuracy(model, data, chip.dtype),
+            **read.figures(),
+            "maintenance_J": chip.maintenance_J if isinstance(chip, Chip) else 0.0,
+        }
 
     def _model(self, scenario: Scenario) -> Any:
         path = network_of(self._folder, scenario).checkpoint
@@ -101,46 +103,8 @@ def left_ranges(device: DevicePreset, scenario: Scenario) -> list[str]:
     return [name for name, value, r in pairs if not (r.low <= value <= r.high) and (name, value) != ("time", 0.0)]
 
 
-def _read_all(model: Any, chip: AnyChip, data: Dataset, options: SettleOptions, content: Content) -> Figures:
-    hits, times, energies, squares, ideal_hits = [], [], [], [], []
-    for k, rows in enumerate(torch.arange(len(data.test_y)).split(CHUNK)):
-        image = pixels(data.test_x[rows], chip.dtype)
-        u, label = model.encoder(image), data.test_y[rows]
-        settled = settle_with(chip, u, options)
-        z = _with_noise(chip, u, settled.z, content, part=k)
-        squares.append((z - settled.z).double().square().mean(1))
-        hits.append(model.readout(chip.read(z)).argmax(1) == label)
-        ideal_hits.append(model(image).argmax(1) == label)
-        times.append(settled.t_settle_s)
-        energies.append(settled.energy_J)
-    t_settle_s, energy_J = torch.cat(times).numpy(), torch.cat(energies).numpy()
-    reached_s = t_settle_s[~np.isnan(t_settle_s)]
-    return {
-        "images": len(data.test_y),
-        "accuracy": _share(hits),
-        "accuracy_ideal": _share(ideal_hits),
-        "settled": reached_s.size / t_settle_s.size,
-        "t_settle_p50_s": quantile(reached_s, 0.5),
-        "t_settle_p95_s": quantile(reached_s, 0.95),
-        "t_settle_max_s": quantile(reached_s, 1.0),
-        "energy_mean_J": _finite(float(energy_J.mean())),
-        "energy_p95_J": _finite(float(np.quantile(energy_J, 0.95))),
-        "noise_rms": float(torch.cat(squares).mean().sqrt()),
-        "maintenance_J": chip.maintenance_J if isinstance(chip, Chip) else 0.0,
-    }
-
-
-def _with_noise(chip: AnyChip, u: Tensor, rest: Tensor, content: Content, *, part: int) -> Tensor:
-    """The state at the readout; noise of its own for every image, chip and part of the images."""
-    if content.noise == 0 or not isinstance(chip, Chip):
-        return rest
-    white, seed = white_noise(chip), content.chip + 1_000_003 * part
-    return noisy_readout(chip, u, rest, white, factor=content.noise, seed=seed)
-
-
-def _share(parts: list[Tensor]) -> float:
-    return float(torch.cat(parts).double().mean())
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _ideal_accuracy(model: Any, data: Dataset, dtype: torch.dtype) -> float:
+    """Of the network on exact weights."""
+    parts = torch.arange(len(data.test_y)).split(CHUNK)
+    hits = [model(pixels(data.test_x[rows], dtype)).argmax(1) == data.test_y[rows] for rows in parts]
+    return float(torch.cat(hits).double().mean())
