@@ -71,10 +71,6 @@ class Scripted:
     def dz_new(self) -> Tensor:
         return self.rest[self.sample] - self.z_new
 
-    @property
-    def power_W(self) -> Tensor:
-        return self.z.new_zeros(len(self.z), 0)
-
     def attempt(self, h: Tensor) -> Tensor:
         self.attempts.append(h.tolist())
         self.h = h

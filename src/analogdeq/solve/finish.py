@@ -51,17 +51,15 @@ class LinearFinish:
             return torch.nonzero(is_ready).squeeze(1)
         return lanes.index.new_empty(0)
 
-    def finish(self, lanes: Lanes, stepper: Stepper, rows: Tensor, drive: Drive) -> tuple[Tensor, Tensor]:
-        """Those of the lanes `rows` that settle, (row,), and what resting costs, (row, term) [W].
+    def finish(self, lanes: Lanes, stepper: Stepper, rows: Tensor, drive: Drive) -> Tensor:
+        """(row,) those of the lanes `rows` that settle.
 
         Their exits are written into `lanes`. `drive` has a row for every sample of the batch.
         """
         slabs = rows.split(max(FEWEST, LARGEST // self._core.n_nodes))
-        ends = [self._finish_slab(lanes, stepper, slab, drive.rows(lanes.index[slab])) for slab in slabs]
-        settled, power_W = zip(*ends, strict=True)
-        return torch.cat(settled), torch.cat(power_W)
+        return torch.cat([self._finish_slab(lanes, stepper, slab, drive.rows(lanes.index[slab])) for slab in slabs])
 
-    def _finish_slab(self, lanes: Lanes, stepper: Stepper, rows: Tensor, drive: Drive) -> tuple[Tensor, Tensor]:
+    def _finish_slab(self, lanes: Lanes, stepper: Stepper, rows: Tensor, drive: Drive) -> Tensor:
         """The same for some of them, with their drive."""
         rest = lanes.rest[rows]
         offset = stepper.z[rows] - rest
@@ -75,7 +73,7 @@ class LinearFinish:
         part = torch.nonzero(bent <= allowed).squeeze(1)
         part = part[self._do_attract(lanes, rows[part], drive.rows(part), rest[part], offset[part])]
         if part.numel() == 0:
-            return part, stepper.power_W[part]
+            return part
         at, drive, rest, gap, decay = rows[part], drive.rows(part), rest[part], gap[part], decay[part]
         end = finish_linearly(self._core, drive, rest, straightened(offset[part], gap, decay), self._band)
         lanes.evaluations[at] += end.evaluations + 2
@@ -85,7 +83,7 @@ class LinearFinish:
         done = at[is_done]
         lanes.exit_time[done], lanes.exit_state[done] = time[is_done], (rest + end.exit_offset)[is_done]
         lanes.exit_energy[done] = (lanes.energy[at] + end.energy)[is_done]
-        return done, end.rest_power_W[is_done]
+        return done
 
     def _is_straight(self, drive: Drive, rest: Tensor, end: Arrival, shift: Tensor, allowed: Tensor) -> Tensor:
         """(row,) bool: whether the circuit is linear at the exit too, and the bend small in what is left there.

@@ -43,7 +43,6 @@ class Arrival:
         exit_after: (lane,) float64 [tau]. From now until it is last outside the band; 0 where it never is.
         exit_offset: (lane, node). Its distance from rest then.
         energy: (lane, term) float64 [W tau]. Until then.
-        rest_power_W: (lane, term) [W]. At rest.
         evaluations: (lane,) int64. Evaluations of F and products with its Jacobian.
     """
 
@@ -51,7 +50,6 @@ class Arrival:
     exit_after: Tensor
     exit_offset: Tensor
     energy: Tensor
-    rest_power_W: Tensor
     evaluations: Tensor
 
 
@@ -110,7 +108,6 @@ def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band
         exit_after=torch.zeros(lanes, dtype=torch.float64, device=offset.device),
         exit_offset=torch.empty_like(offset),
         energy=torch.zeros(lanes, n_terms, dtype=torch.float64, device=offset.device),
-        rest_power_W=offset.new_zeros(lanes, n_terms),
         evaluations=torch.zeros(lanes, dtype=torch.int64, device=offset.device),
     )
     rows = torch.arange(lanes, device=offset.device)
@@ -134,16 +131,14 @@ def _try_space(
     result.evaluations[rows] += size
     result.is_certain[at], result.exit_after[at], result.exit_offset[at] = True, exits.after[known], exits.offset[known]
     if core.power_terms and at.numel():
-        result.energy[at], result.rest_power_W[at] = _energy(
-            core, drive.rows(at), rest[at], space.rows(known), exits.after[known]
-        )
-        result.evaluations[at] += 2**QUADRATURE_LOG2 + 2
+        result.energy[at] = _energy(core, drive.rows(at), rest[at], space.rows(known), exits.after[known])
+        result.evaluations[at] += 2**QUADRATURE_LOG2 + 1
     # A space that sees growth would only see more of it, were it larger.
     return rows[~is_certain & decay.is_over]
 
 
-def _energy(core: Core, drive: Drive, rest: Tensor, space: ShortSpace, until: Tensor) -> tuple[Tensor, Tensor]:
-    """(lane, term) float64 [W tau]: power integrated by Romberg's rule over equal intervals; and power at rest [W]."""
+def _energy(core: Core, drive: Drive, rest: Tensor, space: ShortSpace, until: Tensor) -> Tensor:
+    """(lane, term) float64 [W tau]: power integrated by Romberg's rule over equal intervals."""
     step = until / 2**QUADRATURE_LOG2
     weights = orbit(torch.linalg.matrix_exp(step.view(-1, 1, 1) * space.H), first_weights(space), QUADRATURE_LOG2)
     dz, work = torch.empty_like(rest), rest.new_empty(core.work_buffers, *rest.shape)
@@ -153,5 +148,4 @@ def _energy(core: Core, drive: Drive, rest: Tensor, space: ShortSpace, until: Te
         offset = torch.bmm(weights[:, :, k].to(rest.dtype).unsqueeze(1), space.basis).squeeze(1)
         core.evaluate(offset.add_(rest), drive, dz, power, work)
         total += weight * power
-    core.evaluate(rest, drive, dz, power, work)
-    return total * step.unsqueeze(1), power
+    return total * step.unsqueeze(1)

@@ -179,8 +179,8 @@ class SettleLoop:
         """Decide lanes for which the linearised circuit tells when they arrive."""
         rows = self._linear.candidates(self._lanes, is_fresh)
         if rows.numel():
-            settled, power_W = self._linear.finish(self._lanes, self._stepper, rows, self._drive)
-            self._decide(settled, torch.full_like(settled, int(Verdict.SETTLED)), self._lanes.time[settled], power_W)
+            settled = self._linear.finish(self._lanes, self._stepper, rows, self._drive)
+            self._decide(settled, torch.full_like(settled, int(Verdict.SETTLED)), self._lanes.time[settled])
 
     def _begin_inside(self, rows: Tensor) -> None:
         """Lanes inside the band of a rest that they may not have approached: it must attract."""
@@ -242,11 +242,11 @@ class SettleLoop:
         verdict[oscillating], verdict[settled] = int(Verdict.OSCILLATING), int(Verdict.SETTLED)
         verdict[diverged] = int(Verdict.DIVERGED)
         rows = torch.nonzero(decided).squeeze(1)
-        self._decide(rows, verdict[rows], period[rows], self._stepper.power_W[rows])
+        self._decide(rows, verdict[rows], period[rows])
 
-    def _decide(self, rows: Tensor, verdict: Tensor, period: Tensor, power_W: Tensor) -> None:
+    def _decide(self, rows: Tensor, verdict: Tensor, period: Tensor) -> None:
         """Save what was found; from now on these lanes only wait to be dropped or recorded."""
-        save(self._outcome, self._lanes, self._stepper, rows, verdict, period, power_W)
+        save(self._outcome, self._lanes, self._stepper, rows, verdict, period)
         self._lanes.is_decided[rows] = True
         # A recording goes on to the end of the settle, also where the linearised circuit has told it.
         self._lanes.until[rows] = self._outcome.time_end[self._lanes.index[rows]].clamp_min(self._record_until)

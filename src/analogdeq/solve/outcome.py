@@ -18,7 +18,6 @@ class Outcome:
         time_settle: (batch,) float64. NaN unless settled.
         time_end: (batch,) float64.
         energy: (batch, term) float64. Until `time_settle`, or until the end.
-        power_W: (batch, term) float64. At the end.
         verdict: (batch,) uint8.
         period: (batch,) float64. NaN unless oscillating.
         evaluations, steps, rejected: (batch,) int64.
@@ -29,7 +28,6 @@ class Outcome:
     time_settle: Tensor
     time_end: Tensor
     energy: Tensor
-    power_W: Tensor
     verdict: Tensor
     period: Tensor
     evaluations: Tensor
@@ -53,7 +51,6 @@ def empty_outcome(z: Tensor, n_terms: int) -> Outcome:
         time_settle=real(),
         time_end=real(),
         energy=real(n_terms),
-        power_W=real(n_terms),
         verdict=torch.zeros(batch, dtype=torch.uint8, device=device),
         period=real(),
         evaluations=count(),

@@ -68,11 +68,6 @@ class Rosenbrock:
         return self._dz[1]
 
     @property
-    def power_W(self) -> Tensor:
-        """(lane, term) [W]. Power at `z`."""
-        return self._p[0]
-
-    @property
     def evaluations(self) -> Tensor:
         """(lane,) int64. One per stage and inner quadrature point, one for the Jacobian, and the products with it."""
         return self._evaluations

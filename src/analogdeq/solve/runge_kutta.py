@@ -50,11 +50,6 @@ class RungeKutta:
         return self._k[-1]
 
     @property
-    def power_W(self) -> Tensor:
-        """(lane, term) [W]. Power at `z`."""
-        return self._p[0]
-
-    @property
     def evaluations(self) -> Tensor:
         """(lane,) int64. One per stage and attempt, but for the first."""
         spent = self._attempts * (self._tableau.n_stages - 1)

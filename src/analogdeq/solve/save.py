@@ -9,9 +9,7 @@ from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.verdict import Verdict
 
 
-def save(
-    out: Outcome, lanes: Lanes, stepper: Stepper, rows: Tensor, code: Tensor, period: Tensor, power_W: Tensor
-) -> None:
+def save(out: Outcome, lanes: Lanes, stepper: Stepper, rows: Tensor, code: Tensor, period: Tensor) -> None:
     """Write the outcome of lanes whose verdict is in.
 
     Args:
@@ -21,7 +19,6 @@ def save(
         rows: (row,) those to write.
         code: (row,) a `Verdict` each.
         period: (row,) float64 [tau].
-        power_W: (row, term) [W]. What staying where they are costs.
     """
     at, settled = lanes.index[rows], code == int(Verdict.SETTLED)
     column = settled.unsqueeze(1)
@@ -31,7 +28,6 @@ def save(
     out.time_settle[at] = torch.where(settled, lanes.exit_time[rows], torch.nan)
     # The linearised circuit may have gone on where the steps stopped.
     out.time_end[at] = torch.where(settled, torch.maximum(lanes.time[rows], lanes.exit_time[rows]), lanes.time[rows])
-    out.power_W[at] = power_W.to(torch.float64)
     out.verdict[at] = code.to(torch.uint8)
     out.period[at] = torch.where(code == int(Verdict.OSCILLATING), period, torch.nan)
     rejected = lanes.rejected[rows]

@@ -47,11 +47,6 @@ class Stepper(Protocol):
         """(lane, node). dz/ds at `z_new`."""
         ...
 
-    @property
-    def power_W(self) -> Tensor:
-        """(lane, term) [W]. Power at `z`."""
-        ...
-
     def begin(self, core: Core, drive: Drive, z: Tensor) -> None:
         """Take a batch on."""
         ...

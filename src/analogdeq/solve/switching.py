@@ -86,11 +86,6 @@ class Switching:
         return self._merged([part.stepper.dz_new for part in self._parts])
 
     @property
-    def power_W(self) -> Tensor:
-        """(lane, term) [W]. Power at `z`."""
-        return self._merged([part.stepper.power_W for part in self._parts])
-
-    @property
     def evaluations(self) -> Tensor:
         """(lane,) int64. Of each lane's steppers, and of the forecasts."""
         return self._spent + self._merged([part.stepper.evaluations for part in self._parts])
