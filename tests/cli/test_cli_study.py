@@ -101,6 +101,15 @@ def test_ctrl_c_says_how_to_go_on_and_ends_the_processes(finished: Path, tmp_pat
     assert _are_gone(process.pid, within_s=30)
 
 
+def test_converters_without_a_price_have_no_joules_in_the_table(cli: Command, finished: Path) -> None:
+    words = ("noise-margin", finished, "--axes", "adc,dac", "--bits", "6", "--chips", 1, "--out", "study")
+    assert cli(*words).code == 0
+    joules = {row["axis"]: row["energy_mean_J"] for row in table(Path("study"))}
+    assert joules["adc"] == ""
+    assert float(joules["dac"]) > 0
+    assert float(joules["reference"]) > 0
+
+
 def test_a_study_is_refused_what_it_cannot_do(cli: Command, finished: Path) -> None:
     assert cli("noise-margin", finished, "--axes", "adc", "--bits", "8", "--chips", 2, "--out", "margin").code == 0
     for words, code, message in (

@@ -1,6 +1,6 @@
 """Random cores of every kind, settled well or badly, and the distance of where they ended from a root found elsewhere.
 
-Run it for as many as you like: `python tests/solve/error_bound_census.py 10000`.
+Run it for as many as you like: `PYTHONPATH=tests python tests/solve/error_bound_census.py 10000`.
 """
 
 import sys

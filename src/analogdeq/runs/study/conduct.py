@@ -112,7 +112,7 @@ def conduct(folder: StudyFolder, workers: int, progress: workflow.Progress) -> d
             rows[content.key] = figures
             done += 1
             progress.update("measuring", done, len(contents))
-    measured = [(point, rows[point.content.key]) for point in points]
+    measured = [(point, rows[point.content.key] | dict.fromkeys(study.withheld(point))) for point in points]
     summary = _head(manifest, scenario, points, measured) | study.summary(measured)
     write_whole(folder.table, table_of(measured).encode())
     pictures = {f"{name}.png": png_bytes(figure) for name, figure in study.pictures(summary).items()}

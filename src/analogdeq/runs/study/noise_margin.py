@@ -26,7 +26,7 @@ TITLES = {
 }  # fmt: skip
 REFERENCE = "reference"
 CHANGES: Mapping[str, Callable[[int], tuple[str, ...]]] = {
-    # Only the accuracy is looked at, and the survey of converters has none of the narrowest.
+    # The survey of converters has none of the narrowest, so these have no price, and joules are withheld.
     "adc": lambda bits: (f"circuit.adc.bits={bits}", "circuit.adc.energy_J=0.0"),
     "dac": lambda bits: (f"circuit.dac.bits={bits}",),
     "weights": lambda bits: (f"device.levels={2**bits}",),
@@ -81,6 +81,10 @@ class NoiseMargin(Study):
                     )
                     found.append(_point(axis, value, content))
         return found
+
+    def withheld(self, point: Point) -> tuple[str, ...]:
+        """Joules of converters that were given no price."""
+        return ("energy_mean_J", "energy_p95_J") if point["axis"] == "adc" else ()
 
     def summary(self, measured: Measured) -> dict[str, Any]:
         """What each value costs, and the last one that costs no more than is allowed."""

@@ -43,6 +43,11 @@ class Study(ABC):
     def pictures(self, summary: Mapping[str, Any]) -> dict[str, Figure]:
         """File name without suffix -> picture of a summary."""
 
+    def withheld(self, point: Point) -> tuple[str, ...]:
+        """Names of the figures that mean nothing at a point, for what it changes; none, unless a study says so."""
+        del point
+        return ()
+
     def options(self) -> dict[str, Any]:
         """The fields as JSON would give them back."""
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
