@@ -1,7 +1,7 @@
 """Fetch an archive once, check it, unpack it."""
 
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import final
 
 from rich.console import Console
@@ -43,11 +43,24 @@ def _unpack(archive: Path, folder: Path, wanted: str) -> None:
     part = folder / f"{wanted}.part"
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(part, filter="data")
+            _check(archive, tar.getmembers())
+            # Python before 3.11.4 has no filters; what it would unpack has been looked at above.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(part)
         (part / wanted).rename(folder / wanted)
         part.rmdir()
     except (OSError, tarfile.TarError, EOFError) as error:
         raise DataError(f"{archive}: cannot be unpacked: {error}") from None
+
+
+def _check(archive: Path, members: list[tarfile.TarInfo]) -> None:
+    """Refuse an archive that holds anything but files and folders beneath the place where it is unpacked."""
+    for member in members:
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
+            raise DataError(
+                f"{archive}: cannot be unpacked: it holds {member.name!r}, which is no plain file or folder"
+            )
 
 
 @final
