@@ -21,7 +21,7 @@ KICK = 0.05
 symmetry or by chance, must not hide that the saddle repels."""
 SMALLEST_OFFSET = 1e-3
 """In bands. A state nearer than this is looked at as if it were this far away."""
-SIZES = (16, 48, 256)
+SIZES = (8, 16, 48, 256)
 """Krylov spaces tried in turn. Up to 256 nodes the last is the whole space, and the answer that of dense algebra."""
 RESOLVED = 0.02
 """How much of the kick a Krylov space may miss: an unstable direction with no trace in it is smaller than that."""

@@ -21,6 +21,8 @@ CLOSE = 3.0
 """In bands. Lanes that are ready wait for company until one is as close as this: they cost less together."""
 LARGEST, FEWEST = 2**13, 24
 """Lanes are taken so many numbers at a time, but at least so many lanes: a Krylov space is as large as many states."""
+ENERGY = 0.1
+"""Times rtol: to what the energy of the linear part is integrated."""
 LEAST = 1e-3
 """Of the motion. Whatever the bend, a lane asks again when it has become so much slower."""
 CLOSER = 0.8
@@ -75,7 +77,9 @@ class LinearFinish:
         if part.numel() == 0:
             return part
         at, drive, rest, gap, decay = rows[part], drive.rows(part), rest[part], gap[part], decay[part]
-        end = finish_linearly(self._core, drive, rest, straightened(offset[part], gap, decay), self._band)
+        start = straightened(offset[part], gap, decay)
+        tol = max(ENERGY * self._options.rtol, 64 * torch.finfo(start.dtype).eps)
+        end = finish_linearly(self._core, drive, rest, start, self._band, tol)
         lanes.evaluations[at] += end.evaluations + 2
         time = lanes.time[at] + end.exit_after
         is_done = end.is_certain & (time < self._options.max_time_tau)

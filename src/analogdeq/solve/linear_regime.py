@@ -18,19 +18,21 @@ from torch.nn.functional import softshrink
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.short_arnoldi import ShortSpace, short_arnoldi
-from analogdeq.solve.decay import Decay, first_weights, orbit
+from analogdeq.solve.decay import Decay, first_weights, norms, orbit
 from analogdeq.solve.exits import Exits
 from analogdeq.solve.jacobian import FlowJacobian
 from analogdeq.solve.rest import rounding
 from analogdeq.solve.romberg import romberg_weights
 
-SIZES = (16, 40)
+SIZES = (12, 40)
 """Krylov spaces tried in turn; of larger ones fewer lanes are held at a time."""
 DEFECT = 5e-3
 """How much of the state a Krylov space may have missed by the time of the exit; a settling time errs by some 0.03 of
 that."""
-QUADRATURE_LOG2 = 4
-"""Energies are integrated over 2^4 intervals."""
+QUADRATURE_LOG2 = range(3, 11)
+"""Energies are integrated over 2^3 intervals, and over twice as many until half of them give the same."""
+TURN = 1.0
+"""How far, in radians or e-folds, the state may go in one of them."""
 
 
 @final
@@ -92,7 +94,7 @@ def straightened(offset: Tensor, gap: Tensor, decay: Tensor) -> Tensor:
     return offset + 0.75 * gap / decay.unsqueeze(1).to(gap.dtype)
 
 
-def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float) -> Arrival:
+def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float, energy_tol: float) -> Arrival:
     """Follow de/ds = A e until nothing is left that could leave the band.
 
     Args:
@@ -101,6 +103,7 @@ def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band
         rest: (lane, node). Fixed points of F.
         offset: (lane, node). The states, relative to those.
         band: half width of the band, in the maximum norm.
+        energy_tol: relative change of the energy at which twice as many intervals are enough.
     """
     lanes, n_terms = offset.shape[0], len(core.power_terms)
     result = Arrival(
@@ -115,12 +118,22 @@ def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band
         if rows.numel() == 0:
             break
         parts = rows.split(max(1, lanes * SIZES[0] // size))
-        rows = torch.cat([_try_space(core, drive, rest, offset, band, size, part, result) for part in parts])
+        rows = torch.cat(
+            [_try_space(core, drive, rest, offset, band, energy_tol, size, part, result) for part in parts]
+        )
     return result
 
 
 def _try_space(
-    core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float, size: int, rows: Tensor, result: Arrival
+    core: Core,
+    drive: Drive,
+    rest: Tensor,
+    offset: Tensor,
+    band: float,
+    energy_tol: float,
+    size: int,
+    rows: Tensor,
+    result: Arrival,
 ) -> Tensor:
     """Write down what a Krylov space of that size tells of some lanes; those for which a larger one may tell more."""
     space = short_arnoldi(FlowJacobian(core, drive.rows(rows), rest[rows]), offset[rows], size)
@@ -131,21 +144,54 @@ def _try_space(
     result.evaluations[rows] += size
     result.is_certain[at], result.exit_after[at], result.exit_offset[at] = True, exits.after[known], exits.offset[known]
     if core.power_terms and at.numel():
-        result.energy[at] = _energy(core, drive.rows(at), rest[at], space.rows(known), exits.after[known])
-        result.evaluations[at] += 2**QUADRATURE_LOG2 + 1
+        energy, evaluations = _energy(core, drive.rows(at), rest[at], space.rows(known), exits.after[known], energy_tol)
+        result.energy[at] = energy
+        result.evaluations[at] += evaluations
     # A space that sees growth would only see more of it, were it larger.
     return rows[~is_certain & decay.is_over]
 
 
-def _energy(core: Core, drive: Drive, rest: Tensor, space: ShortSpace, until: Tensor) -> Tensor:
-    """(lane, term) float64 [W tau]: power integrated by Romberg's rule over equal intervals."""
-    step = until / 2**QUADRATURE_LOG2
-    weights = orbit(torch.linalg.matrix_exp(step.view(-1, 1, 1) * space.H), first_weights(space), QUADRATURE_LOG2)
+def _energy(
+    core: Core, drive: Drive, rest: Tensor, space: ShortSpace, until: Tensor, tol: float
+) -> tuple[Tensor, Tensor]:
+    """(lane, term) float64 [W tau]: power integrated by Romberg's rule; and (lane,) int64, the evaluations it took.
+
+    A lane that rings on its way has its intervals halved until the rule without every second point agrees.
+    """
+    energy = torch.zeros(rest.shape[0], len(core.power_terms), dtype=torch.float64, device=rest.device)
+    evaluations, rows = torch.zeros_like(until, dtype=torch.int64), torch.arange(rest.shape[0], device=rest.device)
+    for doublings in QUADRATURE_LOG2:
+        part, length = space.rows(rows), until[rows].unsqueeze(1)
+        step = length / 2**doublings
+        one = torch.linalg.matrix_exp(step.unsqueeze(2) * part.H)
+        weights = orbit(one, first_weights(part), doublings)
+        power = _power(core, drive.rows(rows), rest[rows], part.basis, weights)
+        evaluations[rows] += power.shape[1]
+        fine, coarse = (length * _mean(power[:, :: 2**k], doublings - k) for k in (0, 1))
+        energy[rows] = fine
+        last = weights[:, :, -1:]
+        # Points too far apart agree on the wrong energy of what rings.
+        is_turning = step * norms(part, part.H @ last) > TURN * norms(part, last)
+        is_rough = (fine - coarse).abs().sum(1) > tol * fine.abs().sum(1)
+        rows = rows[is_rough | is_turning.squeeze(1)]
+        if rows.numel() == 0:
+            break
+    return energy, evaluations
+
+
+def _mean(power: Tensor, doublings: int) -> Tensor:
+    """(lane, term): Romberg's mean over 2^doublings intervals."""
+    weights = torch.tensor(romberg_weights(doublings), dtype=torch.float64, device=power.device)
+    return torch.einsum("lpt,p->lt", power, weights) / 2**doublings
+
+
+def _power(core: Core, drive: Drive, rest: Tensor, basis: Tensor, weights: Tensor) -> Tensor:
+    """(lane, point, term) float64 [W]: where the weights (lane, m, point) of a basis (lane, m, node) say."""
     dz, work = torch.empty_like(rest), rest.new_empty(core.work_buffers, *rest.shape)
     power = rest.new_empty(rest.shape[0], len(core.power_terms))
-    total = torch.zeros_like(power, dtype=torch.float64)
-    for k, weight in enumerate(romberg_weights(QUADRATURE_LOG2)):
-        offset = torch.bmm(weights[:, :, k].to(rest.dtype).unsqueeze(1), space.basis).squeeze(1)
+    points = []
+    for weight in weights.unbind(2):
+        offset = torch.bmm(weight.to(rest.dtype).unsqueeze(1), basis).squeeze(1)
         core.evaluate(offset.add_(rest), drive, dz, power, work)
-        total += weight * power
-    return total * step.unsqueeze(1)
+        points.append(power.to(torch.float64, copy=True))
+    return torch.stack(points, 1)
