@@ -16,6 +16,10 @@ AT_ONCE = 8
 """Points whose states are looked at together."""
 TURN = 0.3
 """How far, in radians or e-folds, the state may go from one point to the next where an exit is looked for."""
+FINE = 0.03
+"""How far it may go where a later peak is so near the edge of the band that it may be outside between two points."""
+JUMP = 1e-3
+"""Of the time until the exit: by how much that may change within the margin of the band."""
 
 
 @final
@@ -26,7 +30,8 @@ class Exits:
     Attributes:
         after: (lane,) float64 [tau]. 0 where they never are.
         offset: (lane, node). Where they are then, relative to rest.
-        is_resolved: (lane,) bool. Whether the points were close enough to see every excursion.
+        is_resolved: (lane,) bool. Whether the points were close enough to see every excursion, and none but the last
+            is the last in every band within the margin.
     """
 
     after: Tensor
@@ -34,10 +39,16 @@ class Exits:
     is_resolved: Tensor
 
     @classmethod
-    def of(cls, space: ShortSpace, decay: Decay, band: float) -> "Exits":
+    def of(cls, space: ShortSpace, decay: Decay, band: float, margin: Tensor) -> "Exits":
         """Look at equally spaced points, and again at what may hold the exit, until the state hardly turns in between.
 
         The norm of a state bounds its largest entry, and decays more evenly, so it says where no exit can be any more.
+
+        Args:
+            space: of the linearised circuit.
+            decay: of the states in it.
+            band: half width of the band, in the maximum norm.
+            margin: (lane,) by what fraction the states may be off.
         """
         lanes = decay.step.shape[0]
         after, offset = torch.zeros_like(decay.step), space.basis.new_empty(lanes, space.basis.shape[2])
@@ -51,18 +62,22 @@ class Exits:
             far = pad(far, (surely, points.shape[2] - surely - far.shape[1]), value=0.0)
             last = _last(far > band)
             bracket = Bracket.of(space, points, step, last)
-            is_fine = bracket.turn <= TURN
+            turn = bracket.turn
+            is_fine = (turn <= TURN) & ((turn <= FINE) | ~_grazes(far, last, band * (1 - turn.square() / 8)))
             share, at_exit = bracket.exit(space.basis, far, band)
             done, at = torch.nonzero(is_fine).squeeze(1), rows[is_fine]
             after[at], offset[at] = (begin + (last + share) * step)[done], at_exit[done]
-            is_resolved[at] = True
+            inner, outer = (band * (1 + sign * margin[rows]) for sign in (-1, 1))
+            first = _last(far > outer.unsqueeze(1))
+            jump = _return(far, first, inner) * step
+            is_resolved[at] = (jump <= JUMP * (begin + last * step))[done]
             again = torch.nonzero(~is_fine & decay.is_over[rows]).squeeze(1)
             if again.numel() == 0:
                 break
             rows, space = rows[again], space.rows(again)
-            start = points[again].gather(2, last[again].view(-1, 1, 1).expand(-1, points.shape[1], 1)).squeeze(2)
-            begin = (begin + last * step)[again]
-            step = ((until - last).clamp_min(1) * step)[again] / 2**POINTS_LOG2
+            start = points[again].gather(2, first[again].view(-1, 1, 1).expand(-1, points.shape[1], 1)).squeeze(2)
+            begin = (begin + first * step)[again]
+            step = ((until - first).clamp_min(1) * step)[again] / 2**POINTS_LOG2
             points = orbit(torch.linalg.matrix_exp(step.view(-1, 1, 1) * space.H), start, POINTS_LOG2)
         return cls(after=after, offset=offset, is_resolved=is_resolved)
 
@@ -126,6 +141,24 @@ def _largest(basis: Tensor, weights: Tensor) -> Tensor:
     """(lane, point) float64: the largest entry of each state; a few points at a time, which are as many states."""
     parts = weights.to(basis.dtype).transpose(1, 2).split(AT_ONCE, 1)
     return torch.cat([torch.bmm(part, basis).abs_().amax(2) for part in parts], 1).to(torch.float64)
+
+
+def _grazes(far: Tensor, last: Tensor, inner: Tensor) -> Tensor:
+    """(lane,) bool: whether a state after the point `last` and the next is farther than `inner`, both (lane,)."""
+    index = torch.arange(far.shape[1], device=far.device)
+    return ((far > inner.unsqueeze(1)) & (index > last.unsqueeze(1) + 1)).any(1)
+
+
+def _return(far: Tensor, first: Tensor, inner: Tensor) -> Tensor:
+    """(lane,) int64: by how many points after the point `first` a state is last farther than `inner`, both (lane,).
+
+    0 where none in between is nearer, so that it is all one excursion.
+    """
+    index, begin = torch.arange(far.shape[1], device=far.device), first.unsqueeze(1)
+    is_far = far > inner.unsqueeze(1)
+    end = _last(is_far)
+    is_back = (~is_far & (index > begin) & (index < end.unsqueeze(1))).any(1)
+    return torch.where(is_back, end - first, 0)
 
 
 def _last(is_so: Tensor) -> Tensor:

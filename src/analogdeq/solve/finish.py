@@ -15,6 +15,9 @@ from analogdeq.solve.stepper import Stepper
 NONLINEARITY = 1.5
 """Times rtol and the e-folds of the whole decay: how much of the decay the linearised circuit may not tell. As a
 quarter of that remains at the most, in time constants of the decay, a settling time errs by 0.4 rtol."""
+NEAR = 8.0
+"""Times the bend: how near to the edge of the band a later peak makes an exit uncertain. Ringing states bend by more
+than their mean, up to seven times that on networks tried."""
 SLACK = 2.0
 """By how much more the bend may move the mode that is left at the exit."""
 CLOSE = 3.0
@@ -79,7 +82,7 @@ class LinearFinish:
         at, drive, rest, gap, decay = rows[part], drive.rows(part), rest[part], gap[part], decay[part]
         start = straightened(offset[part], gap, decay)
         tol = max(ENERGY * self._options.rtol, 64 * torch.finfo(start.dtype).eps)
-        end = finish_linearly(self._core, drive, rest, start, self._band, tol)
+        end = finish_linearly(self._core, drive, rest, start, NEAR * bent[part], self._band, tol)
         lanes.evaluations[at] += end.evaluations + 2
         time = lanes.time[at] + end.exit_after
         is_done = end.is_certain & (time < self._options.max_time_tau)

@@ -94,7 +94,9 @@ def straightened(offset: Tensor, gap: Tensor, decay: Tensor) -> Tensor:
     return offset + 0.75 * gap / decay.unsqueeze(1).to(gap.dtype)
 
 
-def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band: float, energy_tol: float) -> Arrival:
+def finish_linearly(
+    core: Core, drive: Drive, rest: Tensor, offset: Tensor, margin: Tensor, band: float, energy_tol: float
+) -> Arrival:
     """Follow de/ds = A e until nothing is left that could leave the band.
 
     Args:
@@ -102,6 +104,7 @@ def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band
         drive: its constant drive, one row per lane.
         rest: (lane, node). Fixed points of F.
         offset: (lane, node). The states, relative to those.
+        margin: (lane,) by what fraction they may be off.
         band: half width of the band, in the maximum norm.
         energy_tol: relative change of the energy at which twice as many intervals are enough.
     """
@@ -119,7 +122,7 @@ def finish_linearly(core: Core, drive: Drive, rest: Tensor, offset: Tensor, band
             break
         parts = rows.split(max(1, lanes * SIZES[0] // size))
         rows = torch.cat(
-            [_try_space(core, drive, rest, offset, band, energy_tol, size, part, result) for part in parts]
+            [_try_space(core, drive, rest, offset, margin, band, energy_tol, size, part, result) for part in parts]
         )
     return result
 
@@ -129,6 +132,7 @@ def _try_space(
     drive: Drive,
     rest: Tensor,
     offset: Tensor,
+    margin: Tensor,
     band: float,
     energy_tol: float,
     size: int,
@@ -138,7 +142,7 @@ def _try_space(
     """Write down what a Krylov space of that size tells of some lanes; those for which a larger one may tell more."""
     space = short_arnoldi(FlowJacobian(core, drive.rows(rows), rest[rows]), offset[rows], size)
     decay = Decay.of(space, band)
-    exits = Exits.of(space, decay, band)
+    exits = Exits.of(space, decay, band, margin[rows])
     is_certain = decay.is_over & exits.is_resolved & (decay.missed(space, exits.after) <= DEFECT)
     at, known = rows[is_certain], torch.nonzero(is_certain).squeeze(1)
     result.evaluations[rows] += size
