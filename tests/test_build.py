@@ -205,7 +205,8 @@ def test_a_faster_circuit_draws_more_and_settles_sooner_by_the_same_factor() -> 
     assert math.isfinite(fast[1])
 
 
-def test_equilibrium_propagation_of_oscillators_is_refused_before_training() -> None:
-    scenario = load_scenario("digits-oscillator", ["gradient.method=equilibrium-propagation"])
-    with pytest.raises(InputError, match="use 'implicit' for oscillators"):
+@pytest.mark.parametrize("change", ["oscillator.core=stuart-landau", "gradient.nudge=holomorphic"])
+def test_equilibrium_propagation_of_what_has_no_nudged_rests_here_is_refused_before_training(change: str) -> None:
+    scenario = load_scenario("digits-oscillator", ["gradient.method=equilibrium-propagation", change])
+    with pytest.raises(InputError, match=r"use gradient\.method = 'implicit'"):
         build_gradient(scenario)

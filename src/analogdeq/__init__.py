@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from analogdeq.gradient.implicit import ImplicitGradient
     from analogdeq.gradient.log import SolveLog
     from analogdeq.gradient.machine import through_chip
-    from analogdeq.gradient.phase_propagation import phase_propagation
+    from analogdeq.gradient.phase_propagation import PhasePropagation
     from analogdeq.gradient.physical import PhysicalAdjoint
     from analogdeq.gradient.propagation import EquilibriumPropagation
     from analogdeq.gradient.rotating_wave import rotating_wave
@@ -156,7 +156,7 @@ _HOME = {
     "oscillator_kind": "oscillator_presets",
     "oscillator_names": "oscillator_presets",
     "output_noise": "noise.amplified",
-    "phase_propagation": "gradient.phase_propagation",
+    "PhasePropagation": "gradient.phase_propagation",
     "parametrise": "stability.parametrise",
     "provenance": "trace",
     "ring_core": "cores.oscillators.from_circuit",
@@ -209,6 +209,7 @@ __all__ = [
     "PhantomGradient",
     "PhaseCore",
     "PhaseDifferences",
+    "PhasePropagation",
     "PhysicalAdjoint",
     "Quadratures",
     "RCCore",
@@ -254,7 +255,6 @@ __all__ = [
     "oscillator_names",
     "output_noise",
     "parametrise",
-    "phase_propagation",
     "provenance",
     "ring_core",
     "rotating_wave",

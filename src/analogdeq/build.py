@@ -129,7 +129,7 @@ def _oscillators(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
             f"scenario {scenario.name!r}: oscillators take model.kind = 'hybrid', core = 'dense' and weights = 'free', "
             f"not {m.kind!r}, {m.core!r} and {m.weights!r}"
         )
-    return oscillator_model(
+    model = oscillator_model(
         pixels=math.prod(image),
         inputs=m.inputs,
         oscillators=m.nodes,
@@ -144,6 +144,9 @@ def _oscillators(scenario: Scenario, generator: torch.Generator) -> HybridDEQ:
         forward=_forward(scenario, ByRootFinding(tol=t.forward_tol, relaxation=0.5, max_relaxations=40)),
         gradient=build_gradient(scenario),
     )
+    if needs_symmetry(scenario):
+        keep_symmetric_(model.cores)
+    return model
 
 
 def image_shape(scenario: Scenario) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.errors import InputError
 from analogdeq.gradient.implicit import ImplicitGradient
 from analogdeq.gradient.method import Gradient
+from analogdeq.gradient.phase_propagation import PhasePropagation
 from analogdeq.gradient.physical import PhysicalAdjoint
 from analogdeq.gradient.propagation import EquilibriumPropagation
 from analogdeq.gradient.shine import ShineGradient
@@ -26,14 +27,9 @@ def gradient_of(scenario: Scenario, circuit: CrossbarCircuit, options: SettleOpt
         options: how that is integrated.
 
     Raises:
-        InputError: for equilibrium propagation of oscillators, which scenarios cannot name.
+        InputError: for equilibrium propagation of oscillators with amplitudes, or around a complex circle of phases.
     """
     s = scenario.gradient
-    if s.method == "equilibrium-propagation" and scenario.oscillator.core != "none":
-        raise InputError(
-            f"scenario {scenario.name!r}: gradient.method = 'equilibrium-propagation' trains RC networks; use "
-            "'implicit' for oscillators, or analogdeq.gradient.phase_propagation from Python"
-        )
     match s.method:
         case "phantom":
             return PhantomGradient(steps=s.phantom_steps, damping=s.phantom_damping)
@@ -61,9 +57,22 @@ def gradient_of(scenario: Scenario, circuit: CrossbarCircuit, options: SettleOpt
                 options=options,
             )
         case "equilibrium-propagation":
-            return EquilibriumPropagation(variant=s.nudge, beta=s.nudge_beta)
+            return _propagation(scenario)
         case _:
             return _implicit(scenario)
+
+
+def _propagation(scenario: Scenario) -> Gradient:
+    s, core = scenario.gradient, scenario.oscillator.core
+    if core == "none":
+        return EquilibriumPropagation(variant=s.nudge, beta=s.nudge_beta)
+    if core != "phase" or s.nudge == "holomorphic":
+        raise InputError(
+            f"scenario {scenario.name!r}: gradient.method = 'equilibrium-propagation' trains RC networks, and with "
+            "gradient.nudge = 'one-sided' or 'centred' oscillator.core = 'phase'; use gradient.method = 'implicit' for "
+            f"oscillator.core = {core!r} with nudge = {s.nudge!r}"
+        )
+    return PhasePropagation(variant=s.nudge, beta=s.nudge_beta)
 
 
 def _implicit(scenario: Scenario) -> ImplicitGradient:

@@ -88,6 +88,21 @@ def test_methods_for_symmetric_networks_get_one_that_stays_symmetric(choice: str
     torch.testing.assert_close(model.core.W, model.core.W.T, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("nudge", ["one-sided", "centred"])
+def test_an_oscillator_network_is_trained_by_propagation_as_by_implicit_gradients_and_stays_symmetric(
+    nudge: str,
+) -> None:
+    course = {}
+    for change in ("gradient.method=equilibrium-propagation", "train.gradient_solver=cg"):
+        scenario = load_scenario("digits-oscillator", [*SMALL, change, f"gradient.nudge={nudge}"])
+        model = build_model(scenario)
+        course[change] = losses(model, scenario)
+        torch.testing.assert_close(model.core.W, model.core.W.T, rtol=0, atol=1e-6)
+    propagated, implicit = course.values()
+    assert propagated[-1] < 0.8 * propagated[0]
+    assert propagated[-1] == pytest.approx(implicit[-1], rel=0.02)
+
+
 def test_making_a_network_symmetric_keeps_its_spectral_radius() -> None:
     model = build_model(load_scenario("digits-crossbar", ["model.nodes=300"]))
     before = torch.linalg.eigvals(model.core.W.detach()).abs().max()

@@ -1,6 +1,6 @@
 """Equilibrium propagation on phase oscillators: the network itself carries the error backwards, as an injection."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -8,134 +8,122 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.oscillators.phase import PhaseCore
-from analogdeq.errors import InputError, SettleError
-from analogdeq.solve.options import SettleOptions
-from analogdeq.solve.settle import settle
+from analogdeq.errors import GradientError, InputError
+from analogdeq.gradient.log import SolveLog
+from analogdeq.gradient.method import DifferentiableCore, GradientAtRest, RestPoint, unit_size
+from analogdeq.linalg.system import relative, row_norm
+from analogdeq.solve.rest import find_rest
+
+VARIANTS = ("one-sided", "centred")
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class PropagatedGradient:
-    """Gradients of the mean loss of a batch, in the shape of the parameters.
-
-    Attributes:
-        W: (N, N), symmetric: for changes that keep the couplings symmetric.
-        U: as the core's.
-        b: (2 N,).
-        detuning: (N,).
-        loss: the mean loss of the free phases.
-        z: (batch, N). The free phases.
-    """
-
-    W: Tensor
-    U: Tensor
-    b: Tensor
-    detuning: Tensor
-    loss: float
-    z: Tensor
-
-
-@torch.no_grad()
-def phase_propagation(
-    core: PhaseCore,
-    u: Tensor,
-    loss: Callable[[Tensor], Tensor],
-    *,
-    beta: float = 0.05,
-    options: SettleOptions | None = None,
-) -> PropagatedGradient:
-    """Let the network settle freely, then twice with its error injected, and compare where it comes to rest.
+class PhasePropagation(GradientAtRest):
+    """dL/dtheta = d/dbeta dE/dtheta (phi_beta) at beta = 0, phi_beta the locked phases under an injected error.
 
     For a symmetric real W the flow is -dE/dphi with
 
-        E = -1/2 sum_ij W_ij cos(phi_i - phi_j) - sum_i (p_i cos phi_i + q_i sin phi_i) - (K_s/2) sum cos 2 phi
+        E = -1/2 sum_ij W_ij cos(phi_i - phi_j) - sum_i (p_i cos phi_i + q_i sin phi_i) - (K_s/2) sum cos 2 phi_i
             - sum_i delta_i phi_i
 
-    A loss of the quadratures c = cos phi, s = sin phi with slopes g_c, g_s at the free rest adds beta (g_c c + g_s s)
-    to E, which is an injection p - beta g_c, q - beta g_s: the hardware that injects inputs injects errors. With
-    phi(+-beta) the two rests,
+    The slope g = dL/dphi* is injected a quarter of a period from each locked oscillator,
 
-        dL/dtheta = [ dE/dtheta(phi(beta)) - dE/dtheta(phi(-beta)) ] / (2 beta) + O(beta^2)
+        p_i + beta g_i sin phi*_i,    q_i - beta g_i cos phi*_i,
 
-    so each parameter needs only what its own oscillators do.
+    which adds beta g_i sin(phi_i - phi*_i) to E: beta g^T (phi - phi*) and a cubic rest, so the hardware that injects
+    inputs injects errors. Each parameter then needs only what its own oscillators do at rests under
 
-    Args:
-        core: the network; W real, dense and symmetric.
-        u: (batch, input) [1].
-        loss: (batch, 2 N) quadratures, cosines first -> (batch,) losses; differentiable.
-        beta: [rad per tau]. Strength of the nudge.
-        options: how to settle; a band of 1e-5 of a radian if None, since differences of rests are taken.
+        one-sided     0 and beta            error O(beta)
+        centred       -beta and +beta       error O(beta^2)
+
+    g is scaled to a peak of 1, so beta is the largest injection, in radians per time constant.
+
+    Cost: one more rest per nudge, a few evaluations each because it lies close to the first. Memory: none besides.
+
+    Wrong where W is not symmetric, which is refused, and by the orders above. The gradient of W is the symmetric one.
+
+    Attributes:
+        variant: one of `VARIANTS`.
+        beta: [rad per tau]. Strength of the nudge, > 0.
+
+    Source: B. Scellier, Y. Bengio, Front. Comput. Neurosci. 11:24 (2017); A. Laborieux et al., Front. Neurosci.
+    15:633674 (2021), centred.
+    """
+
+    variant: str = "centred"
+    beta: float = 0.02
+
+    def __post_init__(self) -> None:
+        """Refuse unknown choices.
+
+        Raises:
+            InputError: naming the choice.
+        """
+        if self.variant not in VARIANTS:
+            raise InputError(
+                f"unknown variant {self.variant!r} of equilibrium propagation on phases; known: {', '.join(VARIANTS)}"
+            )
+        if not 0 < self.beta < float("inf"):
+            raise InputError(f"equilibrium propagation beta = {self.beta} must be positive and finite")
+
+    def pull_back(self, point: RestPoint, g: Tensor, wanted: Sequence[bool], log: SolveLog) -> list[Tensor | None]:
+        """Inject, let lock, and compare what the energy says of each parameter."""
+        core = _with_potential(point.core)
+        unit, size = unit_size(g)
+        low = 0.0 if self.variant == "one-sided" else -self.beta
+        span = self.beta - low
+        with torch.no_grad():
+            pushed, pulled = (_rest(core, point, unit, nudge, log) for nudge in (self.beta, low))
+            moved = (pulled - pushed) / span
+            left = unit - moved + point.linearise().matvec(moved)
+            log.backward_residual = float(relative(row_norm(left), row_norm(unit)).max())
+        values = (point.u, *point.parameters)
+        leaves = [value.detach().requires_grad_(needed) for value, needed in zip(values, wanted, strict=True)]
+        with torch.enable_grad():
+            rise = core.potential(pushed, *leaves) - core.potential(pulled, *leaves)
+            total = (size.squeeze(1) * rise).sum() / span
+        open_leaves = [leaf for leaf in leaves if leaf.requires_grad]
+        found = iter(torch.autograd.grad(total, open_leaves, allow_unused=True))
+        return [next(found) if leaf.requires_grad else None for leaf in leaves]
+
+
+def _rest(core: PhaseCore, point: RestPoint, unit: Tensor, nudge: float, log: SolveLog) -> Tensor:
+    """(batch, N): the locked phases with the error injected.
 
     Raises:
-        InputError: if W is not symmetric, or beta not positive.
-        SettleError: if a sample does not settle, freely or nudged.
-
-    Source: B. Scellier, Y. Bengio, Front. Comput. Neurosci. 11:24 (2017); the two-sided nudge: A. Laborieux et al.,
-    Front. Neurosci. 15:633674 (2021).
+        GradientError: where a sample has none near by.
     """
-    _check(core, beta)
-    o = options or SettleOptions(band=1e-5, atol=1e-8)
-    free = _rest(core, u, torch.zeros(u.shape[0], core.n_oscillators), o)
-    quadratures = torch.cat((free.cos(), free.sin()), 1)
-    with torch.enable_grad():
-        leaf = quadratures.clone().requires_grad_(True)
-        value = loss(leaf).mean()
-        (slope,) = torch.autograd.grad(value, leaf)
-    # The mean makes slopes small by the size of the batch; the nudge acts on each sample's own loss.
-    slope = slope * u.shape[0]
-    plus, minus = (_rest(core, u, free, o, -sign * beta * slope) for sign in (1.0, -1.0))
-    return _difference(core, u, plus, minus, 2 * beta, float(value), free)
+    if nudge == 0.0:
+        return point.z
+    push = nudge * unit
+    nudged = core.drive(point.u).injected(push * point.z.sin(), -push * point.z.cos())
+    tol = 4 * torch.finfo(point.z.dtype).eps
+    rest = find_rest(core, nudged, point.z, tol=tol, good_enough=1e3 * tol)
+    if not bool(rest.is_found.all()):
+        raise GradientError(
+            f"{int((~rest.is_found).sum())} of {rest.is_found.numel()} samples do not lock with an error of "
+            f"{nudge:g} injected (largest residual {float(rest.residual.max()):.1e}); lower beta"
+        )
+    before = 0.0 if log.backward_iterations != log.backward_iterations else log.backward_iterations
+    log.backward_iterations = before + float(rest.evaluations.double().mean())
+    return rest.z
 
 
-def _check(core: PhaseCore, beta: float) -> None:
-    if core.edges is not None or core.W.is_complex() or not bool(torch.allclose(core.W, core.W.T, atol=1e-6)):
-        raise InputError("equilibrium propagation needs an energy: W must be real, dense and symmetric")
-    if not 0 < beta < float("inf"):
-        raise InputError(f"beta = {beta!r} must be positive and finite")
+def _with_potential(core: DifferentiableCore) -> PhaseCore:
+    """The core, known to have an energy.
 
-
-def _rest(core: PhaseCore, u: Tensor, start: Tensor, o: SettleOptions, nudge: Tensor | None = None) -> Tensor:
-    """(batch, N): where the network rests with a nudge (batch, 2 N) injected besides; its lines are inputs like u."""
-    n = core.n_oscillators
-    network, given = core, u
-    if nudge is not None:
-        lines = torch.zeros(2 * n, 2 * n, dtype=core.dtype, device=core.device)
-        lines[torch.arange(0, 2 * n, 2), torch.arange(n)] = 1.0
-        lines[torch.arange(1, 2 * n, 2), torch.arange(n, 2 * n)] = 1.0
-        inputs = core.U
-        if inputs.shape[0] == n:
-            inputs = torch.stack((torch.zeros_like(inputs), inputs), 1).flatten(0, 1)
-        tuning = torch.cat((core.tuning, core.tuning.new_zeros(n, 2 * n)), 1)
-        network = PhaseCore(
-            core.W.detach(), torch.cat((inputs, lines), 1).detach(), core.b.detach(),
-            detuning=core.detuning.detach(), tuning=tuning.detach(), shil=core.shil, tau_s=core.tau_s,
-        )  # fmt: skip
-        given = torch.cat((u, nudge), 1)
-    out = settle(
-        network, given, z0=start.to(core.dtype), method=o.method, rtol=o.rtol, atol=o.atol, band=o.band,
-        dwell_tau=o.dwell_tau, max_time_tau=o.max_time_tau, max_steps=o.max_steps,
-    )  # fmt: skip
-    if not bool(out.is_settled.all()):
-        missing = int(torch.count_nonzero(~out.is_settled))
-        how = "freely" if nudge is None else "with the error injected; lower beta"
-        raise SettleError(f"{missing} of {u.shape[0]} samples do not settle {how}")
-    return out.z
-
-
-def _difference(
-    core: PhaseCore, u: Tensor, plus: Tensor, minus: Tensor, step: float, loss: float, free: Tensor
-) -> PropagatedGradient:
-    """Each dE/dtheta, at one rest minus the other, over the step, averaged over the batch."""
-    batch, n = u.shape[0], core.n_oscillators
-    phasors = [torch.stack((z.cos(), z.sin()), 2) for z in (plus, minus)]
-    products = [torch.einsum("bik,bjk->ij", phasor, phasor) for phasor in phasors]
-    along = -(phasors[0] - phasors[1]) / step  # dE/dp = -cos, dE/dq = -sin, per sample
-    pairs = torch.einsum("bik,bm->ikm", along, u) / batch
-    return PropagatedGradient(
-        W=-0.5 * (products[0] - products[1]) / (step * batch),
-        U=pairs[:, 1] if core.U.shape[0] == n else pairs.flatten(0, 1),
-        b=along.mean(0).flatten(),
-        detuning=-(plus - minus).mean(0) / step,
-        loss=loss,
-        z=free,
-    )
+    Raises:
+        InputError: if it is no network of phases.
+        GradientError: if its W is not symmetric.
+    """
+    if not isinstance(core, PhaseCore):
+        raise InputError(
+            f"PhasePropagation needs the energy of phase oscillators; a {type(core).__name__} has none here"
+        )
+    if not core.is_symmetric():
+        raise GradientError(
+            "equilibrium propagation needs an energy, so a real, symmetric W; make W symmetric, or use "
+            "ImplicitGradient()"
+        )
+    return core

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from analogdeq.cores.analog import AnalogCore
+from analogdeq.cores.oscillators.phase import PhaseCore
 from analogdeq.cores.rc import RCCore
 from analogdeq.errors import InputError
 from analogdeq.gradient.forward import Forward
@@ -132,10 +133,10 @@ def keep_symmetric_(cores: Sequence[AnalogCore]) -> None:
         InputError: for a core whose W is no matrix of reals.
     """
     for core in cores:
-        if not isinstance(core, RCCore):
+        if not isinstance(core, (RCCore, PhaseCore)):
             raise InputError(
-                f"a gradient that needs a symmetric W takes dense RC cores (model.core = 'dense'), "
-                f"not {type(core).__name__}"
+                f"a gradient that needs a symmetric W takes dense RC cores (model.core = 'dense') and phase "
+                f"oscillators, not {type(core).__name__}"
             )
         with torch.no_grad():
             core.W.copy_((core.W + core.W.T) / 2**1.5)

@@ -71,7 +71,9 @@ class Gradient(Section):
     """Chip seed of the second array, and seed of the adjoint's noise."""
 
     nudge: Literal["one-sided", "centred", "holomorphic"] = "centred"
-    """Where "equilibrium-propagation" takes its difference: from rest, from both sides, or around a complex circle."""
+    """Where "equilibrium-propagation" takes its difference: from rest, from both sides, or around a complex circle
+    (not of phases)."""
 
     nudge_beta: Ratio = Field(default=0.02, gt=0, le=10)
-    """Largest nudging current of "equilibrium-propagation", in units of the pre-activation."""
+    """Largest nudging current of "equilibrium-propagation", in units of the pre-activation; of oscillators the
+    largest injection [rad per tau]."""

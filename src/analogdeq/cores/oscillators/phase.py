@@ -32,6 +32,10 @@ class PhaseDrive(Drive):
             self.current[index], self.standing_power_W[index], self.quadrature[index], self.detuning[index]
         )
 
+    def injected(self, in_phase: Tensor, quadrature: Tensor) -> "PhaseDrive":
+        """The same with more injected, both (batch, node)."""
+        return PhaseDrive(self.current + in_phase, self.standing_power_W, self.quadrature + quadrature, self.detuning)
+
 
 @final
 class PhaseCore(OscillatorCore):
@@ -138,16 +142,29 @@ class PhaseCore(OscillatorCore):
         Raises:
             InputError: where there is no such function of the phases: detuned, injected, or W not symmetric.
         """
-        self._check_gradient_flow()
-        cos, sin = torch.cos(z), torch.sin(z)
-        x, y = couple(self.W, self.edges, cos, sin)
-        return -0.5 * (cos * x + sin * y + self.shil * (cos * cos - sin * sin)).sum(1)
-
-    def _check_gradient_flow(self) -> None:
         driven = [t for t in (self.U, self.b, self.detuning, self.tuning) if bool((t != 0).any())]
-        W = dense_coupling(self.W, self.edges)
-        if driven or W.is_complex() or not bool(torch.allclose(W, W.T)):
+        if driven or not self.is_symmetric():
             raise InputError("an energy exists for a real, symmetric W without detuning and injection only")
+        return self.potential(z, z.new_zeros(z.shape[0], self.n_inputs), *self.trainable())
+
+    def potential(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
+        """(batch,) [1]. E of the unwrapped phases, with every tensor of `trainable` handed in; dphi/ds = -grad E.
+
+        E = -1/2 sum_ij W_ij cos(phi_i - phi_j) - sum_i (p_i cos phi_i + q_i sin phi_i) - (K_s / 2) sum cos 2 phi_i
+        - sum_i delta_i phi_i, for a real symmetric W, see `is_symmetric`.
+        """
+        W, U, b, detuning, tuning = parameters
+        in_phase, quadrature = self.injection(u, U, b).unflatten(1, (-1, 2)).unbind(2)
+        cos, sin = torch.cos(z), torch.sin(z)
+        x, y = couple(W, self.edges, cos, sin)
+        coupled = cos * (0.5 * x + in_phase) + sin * (0.5 * y + quadrature)
+        locked = 0.5 * self.shil * (cos * cos - sin * sin)
+        return -(coupled + locked + self.detunings(u, detuning, tuning) * z).sum(1)
+
+    def is_symmetric(self) -> bool:
+        """Whether W is real and symmetric, so that the flow falls down a potential."""
+        W = dense_coupling(self.W.detach(), self.edges)
+        return not W.is_complex() and bool(torch.allclose(W, W.T, atol=1e-6 * float(W.abs().max())))
 
     def rotation(self, z: Tensor) -> Tensor:
         """(batch, node): every phase grows by one radian per radian."""
