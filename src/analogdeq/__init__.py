@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from analogdeq.solve.settled import Settled
     from analogdeq.solve.trace import Trace
     from analogdeq.solve.verdict import Verdict
+    from analogdeq.stability.multistability import Rests, Stability, find_rests
     from analogdeq.stability.parametrise import certificates, parametrise
     from analogdeq.studies.population import make_population, yield_curve
     from analogdeq.trace import TraceFile, TraceHeader, TraceWriter, open_trace, provenance, write_trace
@@ -117,7 +118,10 @@ _HOME = {
     "RCCore": "cores.rc",
     "ReadNoise": "linalg.noise",
     "Record": "solve.record",
+    "Rests": "stability.multistability",
     "RingOscillator": "circuits.ring",
+    "Stability": "stability.multistability",
+    "find_rests": "stability.multistability",
     "Scenario": "scenario",
     "SettleOptions": "solve.options",
     "Settled": "solve.settled",
@@ -215,6 +219,7 @@ __all__ = [
     "RCCore",
     "ReadNoise",
     "Record",
+    "Rests",
     "RingOscillator",
     "Scenario",
     "SettleOptions",
@@ -223,6 +228,7 @@ __all__ = [
     "ShineGradient",
     "SolveLog",
     "SquaredAmplitudes",
+    "Stability",
     "StuartLandauCore",
     "Trace",
     "TraceFile",
@@ -246,6 +252,7 @@ __all__ = [
     "diffuse",
     "dump_scenario",
     "equilibrium",
+    "find_rests",
     "jacobian_free",
     "load_scenario",
     "make_population",
