@@ -10,6 +10,7 @@ from torch import Tensor
 from analogdeq.cores.core import Core, turn_of
 from analogdeq.cores.oscillators.base import OscillatorCore
 from analogdeq.errors import InputError
+from analogdeq.oscillator_chip import OscillatorChip
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.settle import settle
 
@@ -108,7 +109,8 @@ def find_rests(
     Raises:
         InputError: for unusable input, or oscillators without a reference, whose rests are a circle each.
     """
-    if isinstance(core, OscillatorCore) and not core.has_reference:
+    network = core.core if isinstance(core, OscillatorChip) else core
+    if isinstance(network, OscillatorCore) and not network.has_reference:
         raise InputError(
             "without a reference (an injection U, b or shil) every rest of these oscillators is a whole circle of "
             "them; hand over Corotating(core), which divides it out"
