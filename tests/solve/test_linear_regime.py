@@ -163,16 +163,17 @@ def test_a_peak_that_grazes_the_band_is_not_left_to_the_linearised_circuit() -> 
 
 
 def test_a_peak_near_the_edge_of_the_band_is_looked_at_between_points() -> None:
-    """A node that turns, and one that hardly does: the last peak is above the band for a hundredth of a turn."""
-    gap, turn = 0.05, 3.0
+    """A pair that turns and hardly decays: one of its last peaks is above the band for a hundredth of a turn."""
+    gap, turn, peaks = 0.05, 3.0, 8
     A = np.array([[-gap, turn], [-turn, -gap]])
-    half = math.pi / turn / 2
-    for phase in np.linspace(0, 1, 41)[:-1]:
-        start = BAND * 1.0005 * math.exp(gap * 8 * half) * expm(-A * half * phase) @ [1.0, 0.0]
-        core = plain_core((A + np.eye(2)).tolist(), activation="identity")
-        end = finished(core, tensor([start.tolist()]))
-        assert bool(end.is_certain)
-        assert end.exit_after.item() == pytest.approx(dense_exit(A, start, 60.0), rel=1e-3)
+    core = plain_core((A + np.eye(2)).tolist(), activation="identity")
+    quarter = math.pi / turn / 2
+    size = BAND * 1.0005 * math.exp(gap * peaks * quarter)
+    starts = np.array([size * expm(-A * quarter * phase) @ [1.0, 0.0] for phase in np.linspace(0, 1, 41)[:-1]])
+    end = finished(core, tensor(starts.tolist()))
+    assert bool(end.is_certain.all())
+    for found, start in zip(end.exit_after.tolist(), starts, strict=True):
+        assert found == pytest.approx(dense_exit(A, start, 30.0, points=20_001), rel=1e-3)
 
 
 def test_energies_go_on_to_the_exit_and_power_is_that_of_rest() -> None:
