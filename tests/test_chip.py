@@ -217,7 +217,8 @@ def test_a_bare_core_has_no_energy() -> None:
 @pytest.mark.parametrize("name", ["W", "U", "b"])
 def test_weights_that_are_not_finite_never_reach_a_chip(name: str) -> None:
     core = random_core(4, seed=0)
-    getattr(core, name).view(-1)[1] = math.nan
+    weight = getattr(core, name)
+    weight[(0,) * (weight.ndim - 1) + (1,)] = math.nan
     with pytest.raises(InputError, match="NaN or infinity; training diverged"):
         chip(core)
 

@@ -208,5 +208,6 @@ def test_large_finite_weights_are_finite() -> None:
 @pytest.mark.parametrize("name", ["W", "U", "b"])
 def test_weights_that_became_nan_in_training_are_noticed(name: str) -> None:
     core = random_core(4, seed=0)
-    getattr(core, name).view(-1)[2] = math.nan
+    weight = getattr(core, name)
+    weight[(0,) * (weight.ndim - 1) + (1,)] = math.nan
     assert not core.is_finite()

@@ -59,7 +59,8 @@ def test_starts_that_do_not_fit_are_refused(z0: Any, complaint: str) -> None:
 @pytest.mark.parametrize("name", ["W", "U", "b"])
 def test_weights_that_became_nan_are_refused(name: str, value: float) -> None:
     core = random_core(4, seed=0)
-    getattr(core, name).view(-1)[1] = value
+    weight = getattr(core, name)
+    weight[(0,) * (weight.ndim - 1) + (1,)] = value
     with pytest.raises(InputError, match="weights hold NaN or infinity; no trajectory is defined"):
         settle(core, good_u())
 

@@ -10,13 +10,11 @@ from torch import Tensor
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.gmres import solve_gmres
 
-MAX_PICARD = 100
+PICARD_ROUND, PICARD_ROUNDS = 4, 25
+"""Iterations after each of which a sample may end, and how many times so many there are at the most. Looking more often
+would save an evaluation of some samples and cost every one as much: the largest residual need not fall every time."""
 PICARD_CONTRACTION = 0.9
 """Where a sample contracts less per evaluation, Newton's method needs fewer."""
-PICARD_CHECK = 4
-"""Contraction is judged over so many iterations."""
-SETBACK = 1.2
-"""A Picard iteration whose residual grows by more ends its sample's search."""
 MAX_NEWTON = 8
 
 
@@ -88,44 +86,40 @@ def find_rest_for_band(core: Core, drive: Drive, z: Tensor, band: float) -> Rest
 
 
 def _picard(core: Core, drive: Drive, rest: Rest, residual_vector: Tensor, tol: float) -> tuple[Rest, Tensor]:
-    """Iterate z <- F(z) while a sample contracts; others keep the best of their last two and their first.
+    """Iterate z <- F(z) while a sample contracts, which is looked at once a round; others keep the best they had.
 
-    Where the eigenvalues of J fill a disc around 0, as those of a random matrix do, no Krylov method contracts faster
-    per product, and each of its products costs more.
+    That is the best of where their last two rounds ended and of where they began. Where the eigenvalues of J fill a
+    disc around 0, as those of a random matrix do, no Krylov method contracts faster per product, and each of its
+    products costs more.
     """
     out_z, out_vector, out_residual = rest.z.clone(), residual_vector.clone(), rest.residual.clone()
     evaluations, moves = rest.evaluations.clone(), [rest.residual]
     rows = torch.nonzero(rest.residual > tol).squeeze(1)
     part, z, vector, residual = drive.rows(rows), rest.z[rows], residual_vector[rows], rest.residual[rows]
-    reference = residual
-    for k in range(1, MAX_PICARD + 1):
+    for _ in range(PICARD_ROUNDS):
         if rows.numel() == 0:
             break
-        z_try = z + vector
-        vector_try = core.fixed_point_map(z_try, part).sub_(z_try)
-        residual_try = _largest(vector_try)
-        moves.append(torch.zeros_like(rest.residual).index_copy_(0, rows, residual_try))
-        # The largest residual need not fall every time for the iteration to converge.
-        goes_on = (residual_try > tol).logical_and_(residual_try < SETBACK * residual)
-        if k % PICARD_CHECK == 0:
-            goes_on.logical_and_(residual_try < PICARD_CONTRACTION**PICARD_CHECK * reference)
-            reference = residual_try
+        z_before, vector_before, residual_before = z, vector, residual
+        for _ in range(PICARD_ROUND):
+            z = z + vector
+            vector = core.fixed_point_map(z, part).sub_(z)
+            residual = _largest(vector)
+            moves.append(torch.zeros_like(rest.residual).index_copy_(0, rows, residual))
+        evaluations[rows] += PICARD_ROUND
+        goes_on = (residual > tol).logical_and_(residual < PICARD_CONTRACTION**PICARD_ROUND * residual_before)
         if bool(goes_on.all()):
-            z, vector, residual = z_try, vector_try, residual_try
             continue
         closed, keep = torch.nonzero(~goes_on).squeeze(1), torch.nonzero(goes_on).squeeze(1)
-        is_last = (residual_try < residual)[closed]
-        end, column = torch.where(is_last, residual_try[closed], residual[closed]), is_last.unsqueeze(1)
+        is_last = (residual < residual_before)[closed]
+        end, column = torch.where(is_last, residual[closed], residual_before[closed]), is_last.unsqueeze(1)
         is_gain = end < out_residual[rows[closed]]
-        at, gained = rows[closed], rows[closed][is_gain]
-        out_z[gained] = torch.where(column, z_try[closed], z[closed])[is_gain]
-        out_vector[gained] = torch.where(column, vector_try[closed], vector[closed])[is_gain]
+        gained = rows[closed][is_gain]
+        out_z[gained] = torch.where(column, z[closed], z_before[closed])[is_gain]
+        out_vector[gained] = torch.where(column, vector[closed], vector_before[closed])[is_gain]
         out_residual[gained] = end[is_gain]
-        evaluations[at] += k
-        rows, part, reference = rows[keep], part.rows(keep), reference[keep]
-        z, vector, residual = z_try[keep], vector_try[keep], residual_try[keep]
+        rows, part = rows[keep], part.rows(keep)
+        z, vector, residual = z[keep], vector[keep], residual[keep]
     out_z[rows], out_vector[rows], out_residual[rows] = z, vector, residual
-    evaluations[rows] += MAX_PICARD
     approach = _approach(torch.stack(moves, 1), out_residual <= tol)
     found = Rest(z=out_z, residual=out_residual, is_found=rest.is_found, evaluations=evaluations, approach=approach)
     return found, out_vector
