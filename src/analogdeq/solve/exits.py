@@ -12,7 +12,7 @@ from analogdeq.solve.decay import POINTS_LOG2, Decay, norms, orbit
 
 LEVELS = 6
 """What may hold the exit is looked at in 2^6 equal parts again, so many times at the most."""
-AT_ONCE = 8
+AT_ONCE = 4
 """Points whose states are looked at together."""
 TURN = 0.3
 """How far, in radians or e-folds, the state may go from one point to the next where an exit is looked for."""

@@ -22,7 +22,7 @@ SLACK = 2.0
 """By how much more the bend may move the mode that is left at the exit."""
 CLOSE = 3.0
 """In bands. Lanes that are ready wait for company until one is as close as this: they cost less together."""
-LARGEST, FEWEST = 2**15, 24
+LARGEST, FEWEST = 2**14, 24
 """Lanes are taken so many numbers at a time, but at least so many lanes: a Krylov space is as large as many states."""
 ENERGY = 0.1
 """Times rtol: to what the energy of the linear part is integrated."""

@@ -166,8 +166,7 @@ class SettleLoop:
         is_other = (found.z - lanes.rest[rows]).abs().amax(1) > SAME * self._band
         hit = found.is_found & (~lanes.is_aimed[rows] | is_other)
         rival = torch.nonzero(hit & lanes.is_aimed[rows]).squeeze(1)
-        if rival.numel():
-            hit[rival] = ~self._do_repel(rows[rival], found.z[rival], found.approach[rival])
+        hit[rival] = ~self._do_repel(rows[rival], found.z[rival], found.approach[rival])
         rows, rest = rows[hit], found.z[hit]
         distance = (self._stepper.z[rows] - rest).abs_().amax(1).to(torch.float64)
         lanes.rest[rows], lanes.distance[rows], lanes.is_aimed[rows] = rest, distance, True
@@ -185,14 +184,14 @@ class SettleLoop:
 
     def _begin_inside(self, rows: Tensor) -> None:
         """Lanes inside the band of a rest that they may not have approached: it must attract."""
-        if rows.numel() == 0:
-            return
         repelled = self._do_repel(rows, self._lanes.rest[rows])
         self._reject(rows[repelled])
         self._begin_again(rows[~repelled & (self._lanes.time[rows] > 0)])
 
     def _do_repel(self, rows: Tensor, rest: Tensor, approach: Tensor | None = None) -> Tensor:
         """(row,) bool: whether these rests repel."""
+        if rows.numel() == 0:
+            return torch.zeros_like(rows, dtype=torch.bool)
         offset = self._stepper.z[rows] - rest
         answer = self._certificates.ask(rows, self._stepper_drive(rows), rest, offset, approach)
         self._lanes.evaluations[rows] += answer.evaluations

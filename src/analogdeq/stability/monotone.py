@@ -64,9 +64,9 @@ class Monotone(nn.Module):
 
 
 def root(P: Tensor) -> Tensor:
-    """The symmetric square root of a symmetric matrix, negative eigenvalues taken as 0."""
-    values, vectors = torch.linalg.eigh(P)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.mT
+    """The symmetric square root of a symmetric matrix, negative eigenvalues taken as 0; rounded once, at the end."""
+    values, vectors = torch.linalg.eigh(P.double())
+    return ((vectors * values.clamp_min(0).sqrt()) @ vectors.mT).to(P)
 
 
 def _kernel_root(target: Tensor, scale: float) -> Tensor:
