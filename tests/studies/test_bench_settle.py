@@ -12,6 +12,7 @@ from analogdeq.errors import InputError
 from analogdeq.solve.settle import settle
 from analogdeq.studies import bench_settle as bench_settle_module
 from analogdeq.studies import peers
+from analogdeq.studies.bench_joules import bench_joules
 from analogdeq.studies.bench_settle import BenchSpec, bench_settle, exact_rest, random_core
 from analogdeq.studies.bench_table import format_bench
 
@@ -65,7 +66,17 @@ def test_the_table_has_a_line_per_solver_and_says_what_was_done() -> None:
         (line,) = [line for line in lines if line.startswith(row["solver"])]
         assert f"{row['over_floor']:.2f}" in line
     assert "z* from a float64 root finder" in " ".join(lines)
+    (line,) = [line for line in lines if line.startswith("chip")]
+    assert f"{result['joules'][1]['over_bare']:.2f}" in line
     assert max(map(len, lines)) <= 150
+
+
+def test_a_chip_with_its_joules_settles_when_its_weights_alone_do() -> None:
+    alone, chip = bench_joules(*random_core(BenchSpec(nodes=16, batch=4)), repeat=1)
+    assert (alone["terms"], chip["terms"]) == (0, 4)
+    assert 0 < chip["difference"] < 1e-3
+    assert alone["evaluations"] > 0
+    assert chip["over_bare"] == pytest.approx(chip["ms"] / alone["ms"], rel=1e-9)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -11,6 +11,7 @@ from torch import Tensor
 from analogdeq.cores.rc import RCCore
 from analogdeq.solve.settle import settle
 from analogdeq.studies.bench_conv import bench_conv
+from analogdeq.studies.bench_joules import bench_joules
 from analogdeq.studies.peers import PEERS, PeerRun
 from analogdeq.studies.storage import peak_buffers
 from analogdeq.studies.timing import circumstances, device_named, threads, timed
@@ -113,12 +114,14 @@ def bench_settle(spec: BenchSpec) -> dict[str, Any]:
                 run = peer.prepare(core, u, horizon, RTOL)
                 rows.append(_peer(run, peer.name, rest, floors, horizon, spec))
         conv = [] if spec.conv is None else bench_conv(spec.conv, spec.batch, spec.seed, spec.repeat, device)
+        joules = bench_joules(core, u, spec.repeat) if device.type == "cpu" else []
     return {
         "spec": asdict(spec),
         **about,
         "one_evaluation_s": floors.evaluation_s,
         "one_product_s": floors.product_s,
         "rows": rows,
+        "joules": joules,
         "conv": conv,
         "skipped": missing,
     }

@@ -26,6 +26,8 @@ def format_bench(result: dict[str, Any]) -> str:
     lines += [_line(row) for row in result["rows"]]
     lines += ["", *result["skipped"]]
     lines += NOTES.splitlines()
+    if result["joules"]:
+        lines += ["", *_joule_lines(result["joules"])]
     if result["conv"]:
         lines += ["", *_conv_lines(spec, result["conv"])]
     return "\n".join(lines)
@@ -38,6 +40,20 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['over_floor']:8.2f} {row['over_products']:9.2f} {row['worst_error']:12.1e} {row['interval_tau']:7.1f} "
         f"{buffers}"
     ).rstrip()
+
+
+def _joule_lines(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        "The same weights on a crossbar with equal time constants, with and without its joules:",
+        f"{'core':28s} {'ms':>9s} {'min':>9s} {'evaluations':>12s} {'x alone':>8s} {'power terms':>12s} "
+        f"{'difference':>12s}",
+        *(
+            f"{row['core']:28s} {row['ms']:9.2f} {row['ms_min']:9.2f} {row['evaluations']:12.1f} "
+            f"{row['over_bare']:8.2f} {row['terms']:12d} {row['difference']:12.1e}"
+            for row in rows
+        ),
+        "x alone: time over that without joules. difference: of the settling times, relative, at the most.",
+    ]
 
 
 def _conv_lines(spec: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
