@@ -9,6 +9,7 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.linalg.arnoldi import KrylovSpace, arnoldi
+from analogdeq.linalg.exponential import exponential
 from analogdeq.solve.jacobian import FlowJacobian
 from analogdeq.solve.rest import Rest
 
@@ -140,7 +141,7 @@ def blocks(space: KrylovSpace) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """
     lanes, size, _ = space.basis.shape
     delta = FIRST_STEP / space.H.abs().sum(2).amax(1).clamp_min(1e-9)
-    powers = [torch.linalg.matrix_exp(delta.view(-1, 1, 1) * space.H)]
+    powers = [exponential(space.H, delta)]
     for _ in range(POINTS_LOG2 - 1):
         powers.append(powers[-1] @ powers[-1])
     w = space.H.new_zeros(lanes, size, 1)

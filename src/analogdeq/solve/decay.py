@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from analogdeq.linalg.exponential import exponential
 from analogdeq.linalg.short_arnoldi import ShortSpace
 
 FIRST = 0.25
@@ -77,15 +78,6 @@ def norms(space: ShortSpace, weights: Tensor) -> Tensor:
 def first_weights(space: ShortSpace) -> Tensor:
     """(lane, m): the weights of the state itself."""
     return pad(space.length.unsqueeze(1), (0, space.H.shape[1] - 1))
-
-
-def exponential(H: Tensor, time: Tensor) -> Tensor:
-    """exp(time H) for time ||H|| <= FIRST, by ten terms of its series."""
-    unit = torch.eye(H.shape[1], dtype=H.dtype, device=H.device).expand_as(H)
-    scaled, total = time.view(-1, 1, 1) * H, unit
-    for k in range(10, 0, -1):
-        total = torch.baddbmm(unit, scaled, total, alpha=1 / k)
-    return total
 
 
 def orbit(step: Tensor, start: Tensor, doublings: int) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from analogdeq.linalg.exponential import exponential
 from analogdeq.linalg.short_arnoldi import ShortSpace
 from analogdeq.solve.decay import POINTS_LOG2, Decay, norms, orbit
 
@@ -78,7 +79,7 @@ class Exits:
             start = points[again].gather(2, first[again].view(-1, 1, 1).expand(-1, points.shape[1], 1)).squeeze(2)
             begin = (begin + first * step)[again]
             step = ((until - first).clamp_min(1) * step)[again] / 2**POINTS_LOG2
-            points = orbit(torch.linalg.matrix_exp(step.view(-1, 1, 1) * space.H), start, POINTS_LOG2)
+            points = orbit(exponential(space.H, step), start, POINTS_LOG2)
         return cls(after=after, offset=offset, is_resolved=is_resolved)
 
 

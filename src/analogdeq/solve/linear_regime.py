@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import softshrink
 
 from analogdeq.cores.core import Core, Drive
+from analogdeq.linalg.exponential import exponential
 from analogdeq.linalg.short_arnoldi import ShortSpace, short_arnoldi
 from analogdeq.solve.decay import Decay, first_weights, norms, orbit
 from analogdeq.solve.exits import Exits
@@ -167,7 +168,7 @@ def _energy(
     for doublings in QUADRATURE_LOG2:
         part, length = space.rows(rows), until[rows].unsqueeze(1)
         step = length / 2**doublings
-        one = torch.linalg.matrix_exp(step.unsqueeze(2) * part.H)
+        one = exponential(part.H, step)
         weights = orbit(one, first_weights(part), doublings)
         power = _power(core, drive.rows(rows), rest[rows], part.basis, weights)
         evaluations[rows] += power.shape[1]
