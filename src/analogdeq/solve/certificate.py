@@ -100,6 +100,10 @@ class Certificates:
                 self._attracts[rows[unknown]] = known.attracts
         return answer.done()
 
+    def is_known(self, rows: Tensor) -> Tensor:
+        """(row,) bool: whether the rests that lanes are aimed at are known to attract."""
+        return self._attracts[rows] | torch.isfinite(self._calm_after[rows])
+
     def attract(self, rows: Tensor, drive: Drive, rest: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
         """(row,) bool and int64: whether the rests that lanes are aimed at attract, and what asking cost.
 
@@ -111,8 +115,7 @@ class Certificates:
             rest: (row, node).
             offset: (row, node). Their states relative to it.
         """
-        attracts = self._attracts[rows] | torch.isfinite(self._calm_after[rows])
-        evaluations = torch.zeros_like(rows)
+        attracts, evaluations = self.is_known(rows), torch.zeros_like(rows)
         unknown = torch.nonzero(~attracts).squeeze(1)
         if unknown.numel():
             known = attraction(self._core, drive.rows(unknown), rest[unknown], offset[unknown], self._band)
