@@ -75,7 +75,7 @@ class ByRootFinding:
     Attributes:
         tol: residual max |F(z) - z| to reach, in units of full scale; not below what rounding allows.
         relaxation: h.
-        max_relaxations: evaluations spent before Newton at the most.
+        max_relaxations: evaluations spent before Newton at the most; one is in any case.
         newton_below: residual at which Newton takes over.
     """
 
@@ -89,22 +89,22 @@ class ByRootFinding:
         drive = core.drive(u)
         z = core.initial_state(drive)
         relaxations = 0
-        for _ in range(self.max_relaxations):
+        for _ in range(max(1, self.max_relaxations)):
             motion = core.fixed_point_map(z, drive).sub_(z)
             relaxations += 1
             z = z.add_(motion, alpha=self.relaxation) if relaxations > 1 else z.add(motion, alpha=self.relaxation)
             if float(motion.abs().max()) < self.newton_below * core.full_scale:
                 break
         tol = max(self.tol, 8 * torch.finfo(core.dtype).eps) * core.full_scale
-        is_moving = (core.fixed_point_map(z, drive) - z).abs().amax(1) > tol
-        start = beside(core, z, NEARBY * core.full_scale, is_moving)
+        was_moving = motion.abs().amax(1) > tol  # before its last step; what did not move then rests now
+        start = beside(core, z, NEARBY * core.full_scale, was_moving)
         rest = find_rest(core, drive, start, tol=tol, good_enough=4 * tol)
         attracts, asked = do_attract(core, drive, rest, NEARBY * core.full_scale)
         found = FixedPoint(
             z=rest.z,
             residual=rest.residual,
             is_found=rest.is_found & attracts,
-            evaluations=rest.evaluations + asked + relaxations + 1,
+            evaluations=rest.evaluations + asked + relaxations,
         )
         return found if bool(found.is_found.all()) else self._settle_rest(core, u, found)
 
