@@ -119,8 +119,9 @@ class SaturatingNetwork(nn.Module, ABC):
     def evaluate(self, z: Tensor, drive: Drive, dz: Tensor, power_W: Tensor, work: Tensor) -> None:
         """Write dz/ds into `dz`; an ideal core has no watts, so `power_W` has no columns."""
         self.motion(z, self.preactivation(z, drive.current, out=dz), out=dz)
-        if self.rate is not None:
-            dz.mul_(self.rate)
+        rate = self.rate
+        if rate is not None:
+            dz.mul_(rate)
 
     def motion(self, z: Tensor, p: Tensor, out: Tensor) -> Tensor:
         """(batch, node) [1]. F - z from the pre-activation; `out` may be `p`."""

@@ -59,13 +59,12 @@ class RungeKutta:
         """Try one step per lane."""
         self._attempts += 1
         step = h.to(self.z.dtype).unsqueeze(1)
-        stages = self._k.view(self._k.shape[0], -1)
         flat = self._combination.view(1, -1)
-        for i, row in enumerate(self._a, start=1):
-            torch.mm(row, stages[:i], out=flat)
+        for i, (row, earlier) in enumerate(zip(self._a, self._earlier, strict=True), start=1):
+            torch.mm(row, earlier, out=flat)
             torch.addcmul(self.z, self._combination, step, out=self.z_new)
             self._evaluate(self.z_new, i)
-        torch.mm(self._error, stages, out=flat)
+        torch.mm(self._error, self._stages, out=flat)
         return self._combination.abs_().amax(1).to(torch.float64) * h
 
     def accept(self, accepted: Tensor | None = None) -> None:
@@ -126,12 +125,15 @@ class RungeKutta:
         terms, stages = len(self._core.power_terms), self._tableau.n_stages
         self._k = self.z.new_empty(stages, lanes, nodes)
         self._p = self.z.new_empty(stages, lanes, terms)
+        self._stages = self._k.view(stages, -1)
+        self._earlier = [self._stages[:i] for i in range(1, stages)]  # views made once: small networks feel each
+        self._slopes, self._powers = self._k.unbind(), self._p.unbind()
         self._combination = torch.empty_like(self.z)
         self.z_new = torch.empty_like(self.z)
         self._work = self.z.new_empty(self._core.work_buffers, lanes, nodes)
 
     def _evaluate(self, z: Tensor, stage: int) -> None:
-        self._core.evaluate(z, self._drive, self._k[stage], self._p[stage], self._work)
+        self._core.evaluate(z, self._drive, self._slopes[stage], self._powers[stage], self._work)
 
 
 @final
