@@ -42,7 +42,7 @@ def test_the_rows_are_of_equal_equilibria_and_stand_in_the_table() -> None:
         assert dense["over_dense"] == 1
     spec = vars(BenchSpec(conv=(3, 4, 4), batch=5))
     about = {"machine": "m", "torch": "t", "date": "d", "one_evaluation_s": 1e-6, "one_product_s": 1e-6}
-    table = format_bench({"spec": spec, **about, "rows": [], "conv": rows, "skipped": []})
+    table = format_bench({"spec": spec, **about, "rows": [], "conv": rows, "joules": [], "skipped": []})
     assert "ConvCore of 3 x 4 x 4 = 48 nodes" in table
     for row in rows:
         (line,) = [line for line in table.splitlines() if line.startswith(row["core"])]
