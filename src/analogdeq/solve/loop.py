@@ -75,7 +75,8 @@ class SettleLoop:
         )
         self._recurrence = Recurrence(z, 0.1 * self._band, turn_of(core))
         self._certificates = Certificates(core, z, self._band)
-        self._linear, self._tolerance = LinearFinish(core, options, self._certificates), Tolerance(core, options)
+        self._linear = LinearFinish(core, options, self._certificates)
+        self._tolerance = Tolerance(core, options, batch.drive)
 
     def run(self) -> None:
         """Integrate until every sample has its verdict, and write those into the outcome of the batch."""
@@ -98,13 +99,13 @@ class SettleLoop:
         error = stepper.attempt(h)
         gained = stepper.energy_of_step(h) if self._has_power else lanes.energy
         motion = self._motion(stepper.dz_new)
-        ratio = self._tolerance.ratio(lanes, stepper, error, h, motion, gained)
-        accepted = ratio <= 1
+        assessment = self._tolerance.assess(lanes, stepper, error, h, motion, gained)
+        ratio, accepted = assessment.ratio, assessment.is_accurate
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
         period = self._recurrence.observe(stepper, lanes.time, h, accepted)
         self._watch_band(h, accepted)
-        lanes.h = stepper.next_step(h, ratio, lanes.ratio_before)
+        lanes.h = assessment.limited(stepper.next_step(h, ratio, lanes.ratio_before))
         lanes.attempts += 1
         if bool(accepted.all()):
             stepper.accept()
