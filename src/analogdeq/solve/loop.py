@@ -10,6 +10,7 @@ from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.certificate import Certificates
 from analogdeq.solve.finish import LinearFinish
+from analogdeq.solve.jacobian import FlowJacobian
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.recurrence import Recurrence
@@ -103,7 +104,8 @@ class SettleLoop:
         ratio, accepted = assessment.ratio, assessment.is_accurate
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
-        period = self._recurrence.observe(stepper, lanes.time, h, accepted)
+        period = self._recurrence.observe(stepper, lanes.time, h, accepted, self._flow)
+        self._recurrence.count_products(lanes.evaluations)
         self._watch_band(h, accepted)
         lanes.h = assessment.limited(stepper.next_step(h, ratio, lanes.ratio_before))
         lanes.attempts += 1
@@ -294,6 +296,10 @@ class SettleLoop:
 
     def _stepper_drive(self, rows: Tensor) -> Drive:
         return self._drive.rows(self._lanes.index[rows])
+
+    def _flow(self, rows: Tensor, z: Tensor) -> FlowJacobian:
+        """The flow's Jacobians of some lanes at states z (row, node)."""
+        return FlowJacobian(self._core, self._stepper_drive(rows), z)
 
     def _slots(self) -> Tensor:
         """(lane,) which recorded sample each lane is, -1 for none."""
