@@ -177,6 +177,16 @@ ZOO: dict[str, System] = {
         [0.5, 0.1, 0.4, -0.3], _T, budget=200,
     ),
     "three nodes": System("chaos", THREE_NODES, [0.1, 0.1, 0.1], _T, budget=200),
+    "three nodes, close to an unstable cycle": System(
+        "chaos", THREE_NODES, [-0.8678350065518505, 0.6826345592247665, -0.8666199824657972], _T, budget=125
+    ),
+    "three nodes, close to another": System(
+        "chaos", THREE_NODES, [0.9299354879594715, -0.196727552222965, -0.4095314886746084], _T, budget=110
+    ),
+    "four nodes, close to an unstable cycle": System(
+        "chaos", FOUR_NODES, [-0.8319693128352303, 0.6652882953067956, 0.5741966149773667, -0.5212611140140957], _T,
+        budget=70,
+    ),
     "four nodes": System("chaos", FOUR_NODES, [0.1, 0.1, 0.1, 0.1], _T, budget=150),
     **{
         f"random net of gain {gain:g}, seed {seed}": System(
@@ -191,6 +201,14 @@ ZOO: dict[str, System] = {
     "at rest": System("at rest", [[0.5, 0.1], [0.0, -0.7]], [0.0, 0.0], time=0.0),
     "at a rest that is not zero": System("at rest", [[2.0]], [UPPER], time=0.0),
     "inside the band": System("at rest", [[0.9, 0.0], [0.0, -2.0]], [4e-4, -4e-4], time=0.0),
+    "linear spiral of gap 3e-5": System(
+        "slow", turn(1 - 3e-5, 2.0), [0.5, 0.2], _T, activation="identity", budget=60
+    ),
+    "fast linear spiral of gap 3e-5": System(
+        "slow", turn(1 - 3e-5, 6.0), [0.5, 0.2], _T, activation="identity", budget=25
+    ),
+    "spiral of gap 3e-5": System("slow", turn(1 - 3e-5, 2.0), [0.03, 0.01], _T, budget=60),
+    "undamped rotation": System("slow", turn(1.0, 2.0), [0.5, 0.2], _T, activation="identity", budget=60),
     "slower than its budget": System("slow", [[0.999]], [0.5], _T, activation="identity", budget=100),
     "hardly damped spiral": System("slow", turn(0.999, 2.0), [0.5, 0.2], _T, budget=80),
     "hardly damped linear spiral": System("slow", turn(0.9997, 2.0), [0.5, 0.2], _T, activation="identity", budget=80),

@@ -176,6 +176,16 @@ def test_a_peak_near_the_edge_of_the_band_is_looked_at_between_points() -> None:
         assert found == pytest.approx(dense_exit(A, start, 30.0, points=20_001), rel=1e-3)
 
 
+@pytest.mark.parametrize("gap", [0.1, 0.2, 0.3])
+def test_an_exit_is_found_beside_the_corner_where_another_node_becomes_the_farthest(gap: float) -> None:
+    """e^-s enters the band when a node that decays at the gap is at 0.998 of it."""
+    core = plain_core([[0.0, 0.0], [0.0, 1 - gap]], activation="identity")
+    sizes = np.linspace(2.0, 40.0, 77)
+    end = finished(core, tensor([[BAND * size, 0.998 * BAND * size**gap] for size in sizes]))
+    assert bool(end.is_certain.all())
+    np.testing.assert_allclose(end.exit_after.numpy(), np.log(sizes), rtol=2e-4)
+
+
 def test_energies_go_on_to_the_exit_and_power_is_that_of_rest() -> None:
     placed, u = chip(random_core(6, seed=1)), random_inputs(8, 3, seed=2)
     quick, exact = settle(placed, u), settle(placed, u, rtol=1e-7, atol=1e-9)

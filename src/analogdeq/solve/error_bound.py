@@ -19,12 +19,12 @@ from analogdeq.cores.core import Core, Drive
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.cores.rc import RCCore
 from analogdeq.linalg.one_thread import one_thread
+from analogdeq.solve.kinks import KINKS
 
 LOCAL_NODES = 256
 """Networks with more nodes get no local bound: it takes an inverse, node^3 work, for every sample."""
 CURVATURE = {"tanh": 4 / (3 * math.sqrt(3)), "sigmoid": 1 / (6 * math.sqrt(3))}
 """max |phi''|; the other activations have none between their kinks."""
-KINKS: dict[str, tuple[float, ...]] = {"hardtanh": (-1.0, 1.0), "relu-clipped": (0.0, 1.0), "relu": (0.0,)}
 _CHUNK = 64
 """Samples whose dense Jacobians are held at a time."""
 _EPS = torch.finfo(torch.float64).eps

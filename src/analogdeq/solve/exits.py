@@ -11,6 +11,8 @@ from analogdeq.linalg.exponential import exponential
 from analogdeq.linalg.short_arnoldi import ShortSpace
 from analogdeq.solve.decay import POINTS_LOG2, Decay, norms, orbit
 
+GRIDS, PARTS = 2, 8
+"""In the interval that holds the exit: as many grids, each in one of so many parts of the one before."""
 LEVELS = 6
 """What may hold the exit is looked at in 2^6 equal parts again, so many times at the most."""
 AT_ONCE = 4
@@ -113,29 +115,31 @@ class Bracket:
         return torch.linalg.vector_norm(self.slopes[:, :, 0], dim=1) / size.clamp_min(1e-300)
 
     def weights(self, share: Tensor) -> Tensor:
-        """(lane, m) at fractions of the interval."""
+        """(lane, m, point) at fractions (lane, point) of the interval."""
         s = share.unsqueeze(1)
-        begin, end = self.ends.unbind(2)
-        leave, arrive = self.slopes.unbind(2)
+        begin, end = self.ends.split(1, 2)
+        leave, arrive = self.slopes.split(1, 2)
         change = end - begin
         return begin + s * (leave + s * (3 * change - 2 * leave - arrive + s * (leave + arrive - 2 * change)))
 
     def exit(self, basis: Tensor, far: Tensor, band: float) -> tuple[Tensor, Tensor]:
-        """(lane,) fraction at which the state leaves, 0 if it was always inside, and (lane, node) the state there."""
-        at = torch.stack((self.index, self.index + 1), 1)
-        high, low = (far.gather(1, at) / band).clamp_min(1e-6).log().unbind(1)
-        is_outside = high > 0
-        left, right = torch.zeros_like(high), torch.ones_like(high)
-        share = left
-        for _ in range(4):  # false position on the logarithm of the distance, which is nearly straight
-            share = torch.where(is_outside, left + (right - left) * (high / (high - low)).clamp(0, 1), 0.0)
-            weights = self.weights(share).to(basis.dtype).unsqueeze(1)
-            state = torch.bmm(weights, basis).squeeze(1)
-            now = (state.abs().amax(1).to(torch.float64) / band).clamp_min(1e-6).log()
-            is_left = now > 0
-            left, high = torch.where(is_left, share, left), torch.where(is_left, now, high)
-            right, low = torch.where(is_left, right, share), torch.where(is_left, low, now)
-        return share, state
+        """(lane,) fraction at which the state leaves, 0 if it was always inside, and (lane, node) the state there.
+
+        Nested grids, not false position: where another node becomes the farthest, the distance has a corner, and an end
+        of the bracket that never moves holds up the other one.
+        """
+        is_outside = far.gather(1, self.index.unsqueeze(1)) > band
+        share, width = torch.zeros_like(is_outside, dtype=torch.float64), 1.0
+        fractions = torch.linspace(0, 1, PARTS + 1, dtype=torch.float64, device=far.device)
+        for _ in range(GRIDS):
+            points = share + width * fractions
+            distance = (_largest(basis, self.weights(points)) / band).clamp_min(1e-6).log()
+            last = _last(distance > 0).clamp_max(PARTS - 1).unsqueeze(1)
+            share, width = points.gather(1, last), width / PARTS
+        high, low = distance.gather(1, last), distance.gather(1, last + 1)
+        share = torch.where(is_outside, share + width * (high / (high - low)).nan_to_num(0.0).clamp(0, 1), 0.0)
+        state = torch.bmm(self.weights(share).transpose(1, 2).to(basis.dtype), basis).squeeze(1)
+        return share.squeeze(1), state
 
 
 def _largest(basis: Tensor, weights: Tensor) -> Tensor:

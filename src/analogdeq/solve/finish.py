@@ -7,6 +7,7 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
 from analogdeq.solve.certificate import Certificates
+from analogdeq.solve.kinks import WAY, Kinks
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.linear_regime import Arrival, bend, decay_rate, finish_linearly, straightened
 from analogdeq.solve.options import SettleOptions
@@ -41,6 +42,7 @@ class LinearFinish:
     def __init__(self, core: Core, options: SettleOptions, certificates: Certificates) -> None:
         self._core, self._options, self._certificates = core, options, certificates
         self._band = options.band * core.full_scale
+        self._kinks = Kinks.of(core)
 
     def candidates(self, lanes: Lanes, is_fresh: bool) -> Tensor:
         """(row,) the lanes to ask about now; none while it pays to wait for others.
@@ -87,11 +89,15 @@ class LinearFinish:
         at, drive, rest, gap, decay = rows[part], drive.rows(part), rest[part], gap[part], decay[part]
         start = straightened(offset[part], gap, decay)
         tol = max(ENERGY * self._options.rtol, 64 * torch.finfo(start.dtype).eps)
-        end = finish_linearly(self._core, drive, rest, start, NEAR * bent[part], self._band, tol)
+        points = 0 if self._kinks is None else WAY
+        end = finish_linearly(self._core, drive, rest, start, NEAR * bent[part], self._band, tol, points)
         lanes.evaluations[at] += end.evaluations + 2
         time = lanes.time[at] + end.exit_after
         is_done = end.is_certain & (time < self._options.max_time_tau)
         is_done &= self._is_straight(drive, rest, end, gap / decay.unsqueeze(1).to(gap.dtype), allowed[part])
+        if self._kinks is not None:
+            lanes.evaluations[at] += WAY
+            is_done &= (self._kinks.bend(drive, rest, end.way) <= (allowed[part] * decay).unsqueeze(1)).all(1)
         done = at[is_done]
         lanes.exit_time[done], lanes.exit_state[done] = time[is_done], (rest + end.exit_offset)[is_done]
         lanes.exit_energy[done] = (lanes.energy[at] + end.energy)[is_done]

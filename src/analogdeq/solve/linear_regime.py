@@ -47,6 +47,7 @@ class Arrival:
         exit_offset: (lane, node). Its distance from rest then.
         energy: (lane, term) float64 [W tau]. Until then.
         evaluations: (lane,) int64. Evaluations of F and products with its Jacobian.
+        way: (lane, point, node). Offsets on the way there, about equally spaced in time.
     """
 
     is_certain: Tensor
@@ -54,6 +55,7 @@ class Arrival:
     exit_offset: Tensor
     energy: Tensor
     evaluations: Tensor
+    way: Tensor
 
 
 def bend(core: Core, drive: Drive, rest: Tensor, offset: Tensor, dz: Tensor) -> Tensor:
@@ -96,7 +98,14 @@ def straightened(offset: Tensor, gap: Tensor, decay: Tensor) -> Tensor:
 
 
 def finish_linearly(
-    core: Core, drive: Drive, rest: Tensor, offset: Tensor, margin: Tensor, band: float, energy_tol: float
+    core: Core,
+    drive: Drive,
+    rest: Tensor,
+    offset: Tensor,
+    margin: Tensor,
+    band: float,
+    energy_tol: float,
+    way: int = 0,
 ) -> Arrival:
     """Follow de/ds = A e until nothing is left that could leave the band.
 
@@ -108,6 +117,7 @@ def finish_linearly(
         margin: (lane,) by what fraction they may be off.
         band: half width of the band, in the maximum norm.
         energy_tol: relative change of the energy at which twice as many intervals are enough.
+        way: how many points on the way to write down.
     """
     lanes, n_terms = offset.shape[0], len(core.power_terms)
     result = Arrival(
@@ -116,6 +126,7 @@ def finish_linearly(
         exit_offset=torch.empty_like(offset),
         energy=torch.zeros(lanes, n_terms, dtype=torch.float64, device=offset.device),
         evaluations=torch.zeros(lanes, dtype=torch.int64, device=offset.device),
+        way=offset.new_zeros(lanes, way, offset.shape[1]),
     )
     rows = torch.arange(lanes, device=offset.device)
     for size in sorted({min(size, core.n_nodes) for size in SIZES}):
@@ -148,12 +159,22 @@ def _try_space(
     at, known = rows[is_certain], torch.nonzero(is_certain).squeeze(1)
     result.evaluations[rows] += size
     result.is_certain[at], result.exit_after[at], result.exit_offset[at] = True, exits.after[known], exits.offset[known]
+    if result.way.shape[1] and at.numel():
+        result.way[at] = _way(space.rows(known), decay.points[known], (exits.after / decay.step)[known], result.way)
     if core.power_terms and at.numel():
         energy, evaluations = _energy(core, drive.rows(at), rest[at], space.rows(known), exits.after[known], energy_tol)
         result.energy[at] = energy
         result.evaluations[at] += evaluations
     # A space that sees growth would only see more of it, were it larger.
     return rows[~is_certain & decay.is_over]
+
+
+def _way(space: ShortSpace, points: Tensor, until: Tensor, like: Tensor) -> Tensor:
+    """(lane, point, node): of the weights (lane, m, point), up to the point `until` (lane,), so many as `like` has."""
+    share = torch.linspace(0, 1, like.shape[1], dtype=torch.float64, device=points.device)
+    index = (until.unsqueeze(1) * share).round().to(torch.int64).clamp_max(points.shape[2] - 1)
+    weights = points.gather(2, index.unsqueeze(1).expand(-1, points.shape[1], -1))
+    return torch.bmm(weights.transpose(1, 2).to(like.dtype), space.basis)
 
 
 def _energy(

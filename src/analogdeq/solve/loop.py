@@ -10,6 +10,7 @@ from analogdeq.solve.attraction import beside
 from analogdeq.solve.band import note_exits
 from analogdeq.solve.certificate import Certificates
 from analogdeq.solve.finish import LinearFinish
+from analogdeq.solve.jacobian import FlowJacobian
 from analogdeq.solve.lanes import Lanes
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.recurrence import Recurrence
@@ -75,7 +76,8 @@ class SettleLoop:
         )
         self._recurrence = Recurrence(z, 0.1 * self._band, turn_of(core))
         self._certificates = Certificates(core, z, self._band)
-        self._linear, self._tolerance = LinearFinish(core, options, self._certificates), Tolerance(core, options)
+        self._linear = LinearFinish(core, options, self._certificates)
+        self._tolerance = Tolerance(core, options, batch.drive)
 
     def run(self) -> None:
         """Integrate until every sample has its verdict, and write those into the outcome of the batch."""
@@ -98,13 +100,14 @@ class SettleLoop:
         error = stepper.attempt(h)
         gained = stepper.energy_of_step(h) if self._has_power else lanes.energy
         motion = self._motion(stepper.dz_new)
-        ratio = self._tolerance.ratio(lanes, stepper, error, h, motion, gained)
-        accepted = ratio <= 1
+        assessment = self._tolerance.assess(lanes, stepper, error, h, motion, gained)
+        ratio, accepted = assessment.ratio, assessment.is_accurate
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
-        period = self._recurrence.observe(stepper, lanes.time, h, accepted)
+        period = self._recurrence.observe(stepper, lanes.time, h, accepted, self._flow)
+        self._recurrence.count_products(lanes.evaluations)
         self._watch_band(h, accepted)
-        lanes.h = stepper.next_step(h, ratio, lanes.ratio_before)
+        lanes.h = assessment.limited(stepper.next_step(h, ratio, lanes.ratio_before))
         lanes.attempts += 1
         if bool(accepted.all()):
             stepper.accept()
@@ -292,6 +295,10 @@ class SettleLoop:
 
     def _stepper_drive(self, rows: Tensor) -> Drive:
         return self._drive.rows(self._lanes.index[rows])
+
+    def _flow(self, rows: Tensor, z: Tensor) -> FlowJacobian:
+        """The flow's Jacobians of some lanes at states z (row, node)."""
+        return FlowJacobian(self._core, self._stepper_drive(rows), z)
 
     def _slots(self) -> Tensor:
         """(lane,) which recorded sample each lane is, -1 for none."""
