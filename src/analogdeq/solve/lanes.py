@@ -107,6 +107,26 @@ class Lanes:
     def __len__(self) -> int:
         return self.index.shape[0]
 
+    def advance(self, accepted: Tensor | None, h: Tensor, motion: Tensor, ratio: Tensor, gained: Tensor) -> None:
+        """Take note of a step; lanes that are not `accepted` (lane,) bool try again from where they are. None: all are.
+
+        Args:
+            accepted: whose step is accurate enough.
+            h: (lane,) [tau].
+            motion: (lane,) [1]. max |F(z) - z| at the end of the step.
+            ratio: (lane,) its error over its tolerance.
+            gained: (lane, term) [W tau]. Its energy.
+        """
+        if accepted is None:
+            self.time, self.motion, self.ratio_before = self.time + h, motion, ratio
+            self.energy = self.energy + gained
+            return
+        self.rejected += ~accepted
+        self.time = torch.where(accepted, self.time + h, self.time)
+        self.motion = torch.where(accepted, motion, self.motion)
+        self.ratio_before = torch.where(accepted, ratio, self.ratio_before)
+        self.energy = torch.where(accepted.unsqueeze(1), self.energy + gained, self.energy)
+
     def keep(self, rows: Tensor) -> None:
         """Drop every other lane."""
         for item in fields(self):

@@ -109,25 +109,10 @@ class SettleLoop:
         self._watch_band(h, accepted)
         lanes.h = assessment.limited(stepper.next_step(h, ratio, lanes.ratio_before))
         lanes.attempts += 1
-        if bool(accepted.all()):
-            stepper.accept()
-            lanes.time, lanes.motion, lanes.ratio_before = lanes.time + h, motion, ratio
-            if self._has_power:
-                lanes.energy = lanes.energy + gained
-        else:
-            self._accept_some(accepted, h, gained, motion, ratio)
+        some = None if bool(accepted.all()) else accepted
+        stepper.accept(some)
+        lanes.advance(some, h, motion, ratio, gained)
         return period
-
-    def _accept_some(self, accepted: Tensor, h: Tensor, gained: Tensor, motion: Tensor, ratio: Tensor) -> None:
-        """Advance the lanes whose step is accurate enough; the others try again from where they are."""
-        lanes = self._lanes
-        self._stepper.accept(accepted)
-        lanes.rejected += ~accepted
-        lanes.time = torch.where(accepted, lanes.time + h, lanes.time)
-        lanes.motion = torch.where(accepted, motion, lanes.motion)
-        lanes.ratio_before = torch.where(accepted, ratio, lanes.ratio_before)
-        if self._has_power:
-            lanes.energy = torch.where(accepted.unsqueeze(1), lanes.energy + gained, lanes.energy)
 
     def _watch_band(self, h: Tensor, accepted: Tensor) -> None:
         """Note where lanes left the band for the last time so far, and their distance from rest."""
