@@ -43,13 +43,19 @@ class Perturbations:
         count = max(1, min(DIRECTIONS, nodes - 1))
         generator = torch.Generator().manual_seed(SEED)
         self._kicks = torch.randn(count - 1, nodes, generator=generator, dtype=torch.float64).to(z)
-        self._first, self._now = z.new_zeros(lanes, count, nodes), z.new_zeros(lanes, count, nodes)
+        self._first = self._now = z.new_zeros(0, count, nodes)  # most batches never need the room
         self.is_carried = torch.zeros(lanes, dtype=torch.bool, device=z.device)
         self._spent: list[tuple[Tensor, int]] = []
 
     def keep(self, rows: Tensor) -> None:
         """Drop every other lane."""
-        self._first, self._now, self.is_carried = self._first[rows], self._now[rows], self.is_carried[rows]
+        if self._has_room:
+            self._first, self._now = self._first[rows], self._now[rows]
+        self.is_carried = self.is_carried[rows]
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._now) > 0
 
     def count_products(self, evaluations: Tensor) -> None:
         """Add to `evaluations` (lane,) int64 the products with Jacobians since it was last asked."""
@@ -110,6 +116,10 @@ class Perturbations:
         The way in which a trajectory misses its last return, `offset` (row, node), shows how a cycle attracts; only
         other directions show that it repels in one of them.
         """
+        if not self._has_room:
+            if not bool(is_wanted.any()):
+                return
+            self._first, self._now = (x.new_zeros(len(self.is_carried), *x.shape[1:]) for x in (self._first, self._now))
         size = torch.linalg.vector_norm(offset, dim=1, keepdim=True).clamp_min(torch.finfo(offset.dtype).tiny)
         fresh = torch.cat(((offset / size).unsqueeze(1), self._kicks.expand(rows.shape[0], -1, -1)), 1)
         v = torch.where(self.is_carried[rows].view(-1, 1, 1), self._now[rows], _across(fresh, segment, theta))
