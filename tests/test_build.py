@@ -17,7 +17,7 @@ from analogdeq.build import (
     build_settle_options,
 )
 from analogdeq.errors import DataError, InputError, RangeError
-from analogdeq.gradient.forward import ByRootFinding, BySettling
+from analogdeq.gradient.forward import ByIteration, ByRootFinding, BySettling
 from analogdeq.resources import resource_path
 from analogdeq.scenario import Scenario, load_scenario
 from analogdeq.solve.settle import settle
@@ -105,6 +105,7 @@ def test_settle_and_fit_options_arrive_with_their_values() -> None:
         "settle.max_time_tau=600", "settle.max_steps=700", "train.epochs=8", "train.batch_size=9",
         "train.lr_digital=0.01", "train.lr_analog=0.02", "train.weight_decay=0.03", "train.schedule=constant",
         "train.grad_clip=none", "train.input_noise=0.04", "model.spectral_bound=none", "seeds.train=5",
+        "train.label_smoothing=0.06",
     )  # fmt: skip
     options = build_settle_options(chosen)
     assert (options.method, options.rtol, options.atol, options.band) == ("bosh3", 2e-3, 3e-6, 4e-3)
@@ -112,8 +113,27 @@ def test_settle_and_fit_options_arrive_with_their_values() -> None:
     fit = build_fit_options(chosen)
     assert (fit.epochs, fit.batch_size, fit.schedule, fit.seed) == (8, 9, "constant", 5)
     assert (fit.lr_digital, fit.lr_analog, fit.weight_decay, fit.input_noise) == (0.01, 0.02, 0.03, 0.04)
+    assert fit.label_smoothing == 0.06
     assert fit.grad_clip is None
     assert fit.spectral_bound is None
+
+
+def test_a_convolutional_model_arrives_with_its_digital_layers_its_bursts_and_its_forward_pass() -> None:
+    chosen = scenario(
+        "model.core=conv", "model.stages=6@4", "model.inputs=4", "model.encoder=pooled", "model.norm=batch",
+        "model.dropout=0.25", "model.readout_side=3", "model.weights=spectral", "model.spectral_bursts=7",
+        "train.forward=iterate", "train.forward_tol=2e-3",
+    )  # fmt: skip
+    for kind in ("hybrid", "feedforward"):
+        model = build_model(chosen.model_copy(update={"model": chosen.model.model_copy(update={"kind": kind})}))
+        layers = list(model.modules())
+        assert any(isinstance(layer, torch.nn.MaxPool2d) for layer in layers)
+        assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in layers)
+        assert [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)] == [0.25, 0.25]
+        assert [layer.in_features for layer in layers if isinstance(layer, torch.nn.Linear)] == [6 * 9]
+        if kind == "hybrid":
+            assert model._forward == ByIteration(tol=2e-3)
+            assert model.core.parametrizations["W"][0]._bursts == 7
 
 
 @pytest.mark.parametrize("scenario", ["cifar10-small", "digits-digital", "digits-oscillator"])

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from analogdeq.devices.pulses import WriteVerify
     from analogdeq.errors import AnalogdeqError
     from analogdeq.gradient.equilibrium import equilibrium
-    from analogdeq.gradient.forward import ByRootFinding, BySettling
+    from analogdeq.gradient.forward import ByIteration, ByRootFinding, BySettling
     from analogdeq.gradient.implicit import ImplicitGradient
     from analogdeq.gradient.log import SolveLog
     from analogdeq.gradient.machine import through_chip
@@ -86,6 +86,7 @@ _HOME = {
     "AnalogdeqError": "errors",
     "ByAnderson": "models.anderson",
     "ByBroyden": "gradient.shine",
+    "ByIteration": "gradient.forward",
     "ByRootFinding": "gradient.forward",
     "BySettling": "gradient.forward",
     "ChainDEQ": "models.chain",
@@ -186,6 +187,7 @@ __all__ = [
     "AnalogdeqError",
     "ByAnderson",
     "ByBroyden",
+    "ByIteration",
     "ByRootFinding",
     "BySettling",
     "Care",

@@ -17,7 +17,7 @@ from analogdeq.cores.analog import AnalogCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.devices.preset import DevicePreset
 from analogdeq.errors import InputError
-from analogdeq.gradient.forward import ByRootFinding, BySettling, Forward
+from analogdeq.gradient.forward import ByIteration, ByRootFinding, BySettling, Forward
 from analogdeq.gradient.method import Gradient
 from analogdeq.gradient.shine import ByBroyden
 from analogdeq.models.anderson import ByAnderson
@@ -27,7 +27,7 @@ from analogdeq.models.chain import ChainDEQ
 from analogdeq.models.feedforward import Feedforward
 from analogdeq.models.hybrid import HybridDEQ, digits_model, keep_symmetric_
 from analogdeq.models.oscillator import oscillator_model
-from analogdeq.models.shapes import read_stages
+from analogdeq.models.shapes import DigitalLayers, read_stages
 from analogdeq.oscillator_chip import AnyChip
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
@@ -58,7 +58,7 @@ def build_data(scenario: Scenario) -> Dataset:
         data = load_cifar10(checksums=task.checksums)
     else:
         data = load_imagenet32()
-    return data.limit_train(task.train_limit).limit_test(task.test_limit)
+    return data.hold_out(task.held_out).limit_train(task.train_limit).limit_test(task.test_limit)
 
 
 def build_circuit(scenario: Scenario) -> CrossbarCircuit:
@@ -167,7 +167,7 @@ def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | C
         model = conv_equilibria(
             image=image, inputs=m.inputs, stages=read_stages(m.stages, image[1]), classes=classes,
             activation=m.activation, analog_init_gain=m.analog_init_gain, tau_s=tau_s, gain=gain,
-            generator=generator, forward=forward, gradient=gradient,
+            generator=generator, forward=forward, gradient=gradient, digital=_digital_layers(scenario),
         )  # fmt: skip
     else:
         model = digits_model(
@@ -181,7 +181,10 @@ def _equilibria(scenario: Scenario, generator: torch.Generator) -> HybridDEQ | C
         keep_symmetric_(model.cores)
     elif m.weights != "free":
         for core in filter(_is_network, model.cores):
-            parametrise(core, m.weights, norm_bound=m.spectral_bound, row_bound=m.row_bound, margin=m.monotone_margin)
+            parametrise(
+                core, m.weights, norm_bound=m.spectral_bound, row_bound=m.row_bound, margin=m.monotone_margin,
+                bursts=m.spectral_bursts,
+            )  # fmt: skip
     return model
 
 
@@ -199,9 +202,16 @@ def _forward(scenario: Scenario, root: ByRootFinding | None = None) -> Forward:
         return ByBroyden()
     if scenario.model.kind == "digital":
         return ByAnderson(tol=scenario.train.forward_tol)
+    if scenario.train.forward == "iterate":
+        return ByIteration(tol=scenario.train.forward_tol)
     if scenario.train.forward == "root":
         return root or ByRootFinding(tol=scenario.train.forward_tol)
     return BySettling(build_settle_options(scenario))
+
+
+def _digital_layers(scenario: Scenario) -> DigitalLayers:
+    m = scenario.model
+    return DigitalLayers(encoder=m.encoder, norm=m.norm, dropout=m.dropout, readout_side=m.readout_side)
 
 
 def _feedforward(scenario: Scenario, generator: torch.Generator) -> Feedforward:
@@ -209,7 +219,10 @@ def _feedforward(scenario: Scenario, generator: torch.Generator) -> Feedforward:
     image, classes = IMAGES[scenario.task.name]
     if m.core == "conv":
         stages = read_stages(m.stages, image[1])
-        return conv_feedforward(image=image, inputs=m.inputs, stages=stages, classes=classes, generator=generator)
+        return conv_feedforward(
+            image=image, inputs=m.inputs, stages=stages, classes=classes, generator=generator,
+            digital=_digital_layers(scenario),
+        )  # fmt: skip
     return dense_feedforward(
         pixels=math.prod(image), inputs=m.inputs, nodes=m.nodes, classes=classes, generator=generator
     )
@@ -229,6 +242,7 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
         warmup_epochs=t.warmup_epochs,
         grad_clip=t.grad_clip,
         spectral_bound=scenario.model.spectral_bound if scenario.model.weights == "free" else None,
+        label_smoothing=t.label_smoothing,
         input_noise=t.input_noise,
         augmentation=Augmentation() if t.augmentation == "crop-flip" else None,
         mixed_precision=t.precision == "mixed",

@@ -32,7 +32,9 @@ def gradient_of(scenario: Scenario, circuit: CrossbarCircuit, options: SettleOpt
     s = scenario.gradient
     match s.method:
         case "phantom":
-            return PhantomGradient(steps=s.phantom_steps, damping=s.phantom_damping)
+            return PhantomGradient(
+                steps=s.phantom_steps, damping=s.phantom_damping, measure=s.phantom_residual == "measured"
+            )
         case "jacobian-free":
             return jacobian_free()
         case "shine":

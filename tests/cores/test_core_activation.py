@@ -67,6 +67,17 @@ def test_bounded_means_within_full_scale(name: str) -> None:
     assert activation.is_bounded == bool((far.abs() <= 1).all())
 
 
+@pytest.mark.parametrize("name", ["hardtanh", "relu-clipped"])
+def test_what_clips_is_differentiated_as_its_slope_says_also_at_a_kink(name: str) -> None:
+    activation = activation_named(name)
+    p = tensor((-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)).requires_grad_()
+    image = activation.function(p)
+    image.sum().backward()
+    plain = activation.function(p.detach())
+    assert torch.equal(image.detach(), plain)
+    assert torch.equal(p.grad, activation.slope(p.detach(), plain))
+
+
 @pytest.mark.parametrize(("name", "kinks"), [("hardtanh", (-1.0, 1.0)), ("relu-clipped", (0.0, 1.0)), ("relu", (0.0,))])
 def test_at_a_kink_the_slope_is_that_of_the_saturated_side(name: str, kinks: tuple[float, ...]) -> None:
     activation, p = activation_named(name), tensor(kinks)

@@ -107,3 +107,16 @@ def test_a_phantom_gradient_over_root_finding_costs_as_many_products_as_it_has_t
     assert log.backward_iterations == 7
     assert 0 < log.backward_residual < 1
     assert np.isfinite(log.forward_residual)
+
+
+def test_a_phantom_gradient_that_measures_nothing_is_the_same_gradient_without_a_residual() -> None:
+    W, U, b = parameters(6, 2, radius=0.5, seed=4)
+    core, u, g = trainable(W, b, U), inputs(3, 2), torch.randn(3, 6, dtype=torch.float64)
+    logs, found = [SolveLog(), SolveLog()], []
+    for log, measure in zip(logs, (True, False), strict=True):
+        z = equilibrium(core, u, forward=ROOT, gradient=PhantomGradient(steps=4, measure=measure), log=log)
+        found.append(gradients(core, u, z, g))
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    assert 0 < logs[0].backward_residual < 1
+    assert np.isnan(logs[1].backward_residual)
+    assert logs[0].backward_iterations == logs[1].backward_iterations == 4

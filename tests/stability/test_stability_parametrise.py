@@ -211,6 +211,29 @@ def test_evaluation_leaves_the_vector_of_power_iteration_alone() -> None:
     assert torch.equal(core.parametrizations["W"][0].vectors, before)
 
 
+@CORES
+def test_one_burst_a_step_follows_the_norm_in_training_and_evaluation_keeps_the_promise(make: object) -> None:
+    core = make(0.5)
+    parametrise(core, "spectral", norm_bound=BOUND, bursts=1)
+    whole = core.parametrizations["W"][0]
+    for steps, lr in ((1, 0.3), (20, 0.01)):
+        train(core, steps, lr)
+        core.eval()
+        assert np.linalg.norm(matrix(core), 2) <= BOUND * (1 + 1e-5)
+        core.train()
+    assert np.linalg.norm(matrix(core), 2) <= 1.01 * BOUND
+    products: list[int] = []
+    forth = whole._forth
+    whole._forth = lambda X, v: products.append(len(v)) or forth(X, v)
+    _ = core.W
+    assert len(products) == 4 + 1 + 2  # a burst, its images, the norm
+
+
+def test_no_burst_at_all_is_refused() -> None:
+    with pytest.raises(InputError, match="bursts = 0 of power iteration must be at least 1"):
+        parametrise(dense(), "spectral", norm_bound=BOUND, bursts=0)
+
+
 @pytest.mark.parametrize("sides", [(3, 3), (5, 3), (1, 1)])
 def test_gram_and_transpose_are_those_of_the_unrolled_matrices(sides: tuple[int, int]) -> None:
     A = torch.randn(3, 2, *sides, dtype=torch.float64)

@@ -11,7 +11,7 @@ import torch
 from training import fit, options, rows, small_model, trainer
 
 from analogdeq.models.build_conv import conv_equilibria
-from analogdeq.models.shapes import Stage
+from analogdeq.models.shapes import DigitalLayers, Stage
 from analogdeq.tasks.augment import Augmentation
 from analogdeq.tasks.dataset import Dataset
 from analogdeq.train.board import board
@@ -26,10 +26,11 @@ def pictures(n: int = 12) -> Dataset:
     return Dataset(train_x=x, train_y=y, test_x=x[:4], test_y=y[:4], n_classes=10)
 
 
-def conv_model() -> Any:
+def conv_model(dropout: float = 0.0) -> Any:
     return conv_equilibria(
         image=(3, 8, 8), inputs=4, stages=(Stage(4, 8), Stage(4, 4)), classes=10, activation="tanh",
         analog_init_gain=0.4, tau_s=1e-8, gain=1.0, generator=torch.Generator().manual_seed(0),
+        digital=DigitalLayers(dropout=dropout),
     )  # fmt: skip
 
 
@@ -139,3 +140,34 @@ def test_without_tensorboard_there_are_the_json_lines(tmp_path: Path, monkeypatc
     fit(trainer(epochs=1), tmp_path)
     assert len(rows(tmp_path)) == 1
     assert not (tmp_path / "tensorboard").exists()
+
+
+def test_labels_are_smoothed_in_the_loss_of_training(tmp_path: Path) -> None:
+    frozen = {"epochs": 1, "lr_digital": 0.0, "lr_analog": 0.0, "input_noise": 0.0, "spectral_bound": None}
+    table = fit(trainer(**frozen, label_smoothing=0.2), tmp_path)
+    model, data = small_model(), trainer()._data
+    with torch.no_grad():
+        logs = torch.log_softmax(model(data.train_x), 1)
+    right = logs.gather(1, data.train_y[:, None]).mean()
+    assert table[0]["loss"] == pytest.approx(-float(0.8 * right + 0.2 * logs.mean()), rel=1e-5)
+
+
+def test_dropout_follows_from_seed_and_epoch_and_leaves_other_chance_alone(tmp_path: Path) -> None:
+    def run(folder: Path, epochs: int, *, resumed: bool = False) -> dict[str, torch.Tensor]:
+        training = Trainer(conv_model(dropout=0.5), pictures(), options(epochs=epochs, **changes))
+        folder.mkdir(exist_ok=True)
+        if resumed:
+            training.resume(folder / "checkpoint.pt", folder / "metrics.jsonl")
+        before = torch.get_rng_state()
+        fit(training, folder)
+        assert torch.equal(torch.get_rng_state(), before)
+        return training.model.state_dict()
+
+    changes: dict[str, Any] = {"spectral_bound": None, "schedule": "constant", "input_noise": 0.0}
+    torch.manual_seed(1)
+    whole = run(tmp_path / "whole", 2)
+    torch.manual_seed(2)
+    run(tmp_path / "cut", 1)
+    torch.manual_seed(3)
+    cut = run(tmp_path / "cut", 2, resumed=True)
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)

@@ -92,7 +92,8 @@ class ConvCore(SaturatingNetwork):
 
     def preactivation(self, z: Tensor, current: Tensor, out: Tensor | None = None) -> Tensor:
         """(batch, node) [1]. p = W * z + U * u + b."""
-        return torch.add(_convolve(kernels_of(self.W), z, self.state_shape), current, out=out)
+        product = _convolve(kernels_of(self.W), z, self.state_shape)
+        return product.add_(current) if out is None else torch.add(product, current, out=out)
 
     def preactivation_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:
         """(batch, node) [1]. p with every tensor of `trainable` handed in, for automatic differentiation."""

@@ -132,7 +132,12 @@ class SaturatingNetwork(nn.Module, ABC):
 
     def fixed_point_map(self, z: Tensor, drive: Drive) -> Tensor:
         """(batch, node) [1]. F(z) = a phi(W z + U u + b)."""
-        image = self.activation.function(self.preactivation(z, drive.current))
+        p = self.preactivation(z, drive.current)
+        return self.respond(p, out=None if p.requires_grad else p)
+
+    def respond(self, p: Tensor, out: Tensor | None = None) -> Tensor:
+        """(batch, node) [1]. a phi(p); `out` may be `p`."""
+        image = self.activation.function(p, out=out)
         return image if self.gain == 1.0 else self.gain * image
 
     def map_with(self, z: Tensor, u: Tensor, *parameters: Tensor) -> Tensor:

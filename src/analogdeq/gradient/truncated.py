@@ -1,5 +1,7 @@
 """Gradients from a few terms of the Neumann series: phantom, truncated and Jacobian-free."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -8,19 +10,20 @@ from torch import Tensor
 
 from analogdeq.errors import InputError
 from analogdeq.gradient.log import SolveLog
-from analogdeq.gradient.method import AdjointGradient, RestPoint, unit_size
-from analogdeq.linalg.system import LinearSolution, relative, row_norm
+from analogdeq.gradient.method import GradientAtRest, RestPoint, unit_size
+from analogdeq.linalg.system import relative, row_norm
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class PhantomGradient(AdjointGradient):
+class PhantomGradient(GradientAtRest):
     """v = a sum_{i < k} (I - a (I - J^T))^i g: k damped steps from the equilibrium, differentiated.
 
     It is what backpropagation through z <- (1 - a) z + a F(z), k times from z*, gives. With a = 1 it is the Neumann
     series cut after k terms; with k = 1 and a = 1, v = g, the Jacobian is left out (`jacobian_free`).
 
-    Cost: k - 1 products with J^T, and one more that measures the residual. Memory: none besides.
+    Cost: one evaluation of F, k - 1 products with J^T through its graph, and one more if the residual is measured.
+    Memory: that graph.
 
     Wrong by design: v misses the solution of (I - J^T) v = g by (I - a (I - J^T))^k (I - J^T)^-1 g, more the closer an
     eigenvalue of J is to 1, and shrinks towards 0 with a k. It is a descent direction where J is a contraction and k
@@ -29,6 +32,7 @@ class PhantomGradient(AdjointGradient):
     Attributes:
         steps: k.
         damping: a, above 0 and at most 1.
+        measure: whether the log gets the residual that v leaves; without it, it says NaN.
 
     Source: Z. Geng, X.-Y. Zhang, S. Bai, Y. Wang, Z. Lin, NeurIPS 2021 ("On training implicit models"); S. W. Fung et
     al., arXiv:2103.12803, for k = 1.
@@ -36,6 +40,7 @@ class PhantomGradient(AdjointGradient):
 
     steps: int = 5
     damping: float = 0.5
+    measure: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what is no series.
@@ -48,16 +53,30 @@ class PhantomGradient(AdjointGradient):
                 f"phantom gradient steps = {self.steps} must be at least 1, damping = {self.damping} above 0, at most 1"
             )
 
-    def adjoint(self, point: RestPoint, g: Tensor, log: SolveLog) -> LinearSolution:
-        """(batch, node) -> v, with the residual it leaves."""
+    def pull_back(self, point: RestPoint, g: Tensor, wanted: Sequence[bool], log: SolveLog) -> list[Tensor | None]:
+        """All products through the graph of one evaluation of F at the equilibrium."""
+        values = (point.u, *point.parameters)
+        leaves = [value.detach().requires_grad_(needed) for value, needed in zip(values, wanted, strict=True)]
+        z = point.z.detach().requires_grad_()
+        with torch.enable_grad():
+            image = point.core.map_with(z, *leaves)
         unit, size = unit_size(g)
-        j = point.linearise()
+
+        def follow(v: Tensor) -> Tensor:
+            """The next term of the series: g + J^T v."""
+            (product,) = torch.autograd.grad(image, z, v, retain_graph=True)
+            return product.add_(unit)
+
         v = self.damping * unit
         for _ in range(self.steps - 1):
-            v = v + self.damping * (unit + j.rmatvec(v) - v)
-        residual = row_norm(unit + j.rmatvec(v) - v)
-        spent = torch.full(residual.shape, self.steps, dtype=torch.int64, device=g.device)
-        return LinearSolution(x=v * size, relative_residual=relative(residual, row_norm(unit)), iterations=spent)
+            v = torch.lerp(v, follow(v), self.damping)
+        log.backward_iterations = float(self.steps)
+        log.backward_residual = math.nan
+        if self.measure:
+            log.backward_residual = float(relative(row_norm(follow(v) - v), row_norm(unit)).max())
+        open_leaves = [leaf for leaf in leaves if leaf.requires_grad]
+        found = iter(torch.autograd.grad(image, open_leaves, v * size, allow_unused=True))
+        return [next(found) if leaf.requires_grad else None for leaf in leaves]
 
 
 def jacobian_free() -> PhantomGradient:

@@ -1,7 +1,5 @@
 """Models of convolutional layers: a digital layer and an equilibrium per stage, or a block without feedback."""
 
-import math
-
 import torch
 from torch import Generator, nn
 
@@ -14,11 +12,11 @@ from analogdeq.models.chain import ChainDEQ
 from analogdeq.models.feedforward import Feedforward, ResidualBlock
 from analogdeq.models.hybrid import HybridDEQ
 from analogdeq.models.initial import fill_
-from analogdeq.models.shapes import Stage
+from analogdeq.models.layout import Layout
+from analogdeq.models.norms import norm_of
+from analogdeq.models.shapes import DigitalLayers, Stage
 
-CHANNELS_PER_GROUP = 8
-POOLED_SIDE = 2
-"""The readout sees the last image in this many rows and columns of averages."""
+PLAIN = DigitalLayers()
 
 ImageShape = tuple[int, int, int]
 """Channels, height, width."""
@@ -37,54 +35,70 @@ def conv_equilibria(
     generator: Generator,
     forward: Forward | None = None,
     gradient: Gradient | None = None,
+    digital: DigitalLayers = PLAIN,
 ) -> HybridDEQ | ChainDEQ:
     """A convolutional hybrid, initialised from `generator` alone; one core can be placed on a chip, a chain cannot.
 
-    Pixels are centred first. Each stage is a strided convolution, group norm and tanh into `inputs` channels, then a
-    core of 3 x 3 kernels W and U. W starts with standard deviation analog_init_gain / sqrt(9 C), so that its spectral
+    Pixels are centred first. Each stage is a digital layer that ends in a norm and tanh, then a core of 3 x 3 kernels W
+    and U. W starts with standard deviation analog_init_gain / sqrt(9 C), so that its spectral
     radius on a large image starts near `analog_init_gain`.
     """
     encoders: list[nn.Module] = []
     cores: list[SaturatingNetwork] = []
     for before, stage in zip((image, *map(_shape, stages)), stages, strict=False):
-        centre = [] if encoders else [Centred()]
-        encoder = nn.Sequential(*centre, *_shrink(before, stage, inputs), nn.Tanh(), nn.Flatten())
+        layers, channels = _enter(before, stage, inputs, digital, is_first=not encoders)
+        encoder = nn.Sequential(*layers, nn.Tanh(), *_dropout(digital), nn.Flatten())
         fill_(encoder, generator)
         encoders.append(encoder)
-        cores.append(_core(stage, inputs, activation, analog_init_gain, tau_s, gain, generator))
-    readout = _readout(stages[-1], classes, generator)
+        cores.append(_core(stage, channels, activation, analog_init_gain, tau_s, gain, generator))
+    readout = _readout(stages[-1], classes, digital, generator)
     if len(cores) == 1:
         return HybridDEQ(encoders[0], cores[0], readout, forward=forward, gradient=gradient)
     return ChainDEQ(encoders, cores, readout, forward=forward, gradient=gradient)
 
 
 def conv_feedforward(
-    *, image: ImageShape, inputs: int, stages: tuple[Stage, ...], classes: int, generator: Generator
+    *,
+    image: ImageShape,
+    inputs: int,
+    stages: tuple[Stage, ...],
+    classes: int,
+    generator: Generator,
+    digital: DigitalLayers = PLAIN,
 ) -> Feedforward:
     """The same encoders and readout with a residual block of a core's shapes in each core's place."""
-    layers: list[nn.Module] = [Centred()]
+    layers: list[nn.Module] = []
     for before, stage in zip((image, *map(_shape, stages)), stages, strict=False):
-        block = ResidualBlock(inputs, stage.channels, _groups(stage.channels))
-        layers += [*_shrink(before, stage, inputs), nn.ReLU(), block, nn.Flatten()]
+        enter, channels = _enter(before, stage, inputs, digital, is_first=not layers)
+        block = ResidualBlock(channels, stage.channels, digital.norm)
+        layers += [*enter, nn.ReLU(), *_dropout(digital), block, nn.Flatten()]
     body = nn.Sequential(*layers)
     fill_(body, generator)
-    return Feedforward(nn.Sequential(body, _readout(stages[-1], classes, generator)))
+    return Feedforward(nn.Sequential(body, _readout(stages[-1], classes, digital, generator)))
 
 
 def _shape(stage: Stage) -> ImageShape:
     return stage.channels, stage.side, stage.side
 
 
-def _shrink(before: ImageShape, stage: Stage, inputs: int) -> list[nn.Module]:
-    """From rows of numbers to `inputs` channels on the stage's image."""
+def _enter(
+    before: ImageShape, stage: Stage, inputs: int, digital: DigitalLayers, *, is_first: bool
+) -> tuple[list[nn.Module], int]:
+    """From rows of numbers to a normed image of the stage's side; the layers, and how many channels it has."""
+    layers: list[nn.Module] = [nn.Flatten(), nn.Unflatten(1, before)]  # images come as images, equilibria as rows
+    if is_first:
+        layers.append(Centred())
     stride = before[1] // stage.side
-    kernel = max(3, 2 * (stride // 2) + 1)
-    return [
-        nn.Flatten(),  # images come as images, equilibria and digits as rows
-        nn.Unflatten(1, before),
-        nn.Conv2d(before[0], inputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-        nn.GroupNorm(_groups(inputs), inputs),
-    ]
+    if digital.encoder == "strided":
+        kernel = max(3, 2 * (stride // 2) + 1)
+        layers.append(nn.Conv2d(before[0], inputs, kernel, stride=stride, padding=kernel // 2, bias=False))
+        return [*layers, norm_of(digital.norm, inputs)], inputs
+    pool = [nn.MaxPool2d(stride)] if stride > 1 else []
+    if not is_first:
+        return [*layers, *pool, norm_of(digital.norm, before[0])], before[0]
+    layers += [Layout(channels_last=True), nn.Conv2d(before[0], inputs, 3, padding=1, bias=False)]
+    layers += [norm_of(digital.norm, inputs), nn.ReLU(), *pool, Layout(channels_last=False)]
+    return [*layers, norm_of(digital.norm, inputs)], inputs
 
 
 def _core(
@@ -99,19 +113,20 @@ def _core(
     )  # fmt: skip
 
 
-def _readout(stage: Stage, classes: int, generator: Generator) -> nn.Module:
-    side = min(POOLED_SIDE, stage.side)
+def _readout(stage: Stage, classes: int, digital: DigitalLayers, generator: Generator) -> nn.Module:
+    side = min(digital.readout_side, stage.side)
     readout = nn.Sequential(
         nn.Unflatten(1, _shape(stage)),
-        nn.GroupNorm(_groups(stage.channels), stage.channels),
+        norm_of(digital.norm, stage.channels),
         nn.AdaptiveAvgPool2d(side),
         nn.Flatten(),
+        *_dropout(digital),
         nn.Linear(stage.channels * side * side, classes),
     )
     fill_(readout, generator)
     return readout
 
 
-def _groups(channels: int) -> int:
-    """About one group per eight channels, and a divisor of them."""
-    return math.gcd(channels, max(1, channels // CHANNELS_PER_GROUP))
+def _dropout(digital: DigitalLayers) -> list[nn.Module]:
+    """No layer at all where nothing is dropped, so that layers have the numbers they have in older checkpoints."""
+    return [nn.Dropout(digital.dropout)] if digital.dropout > 0 else []

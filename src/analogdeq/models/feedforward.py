@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from analogdeq.cores.analog import AnalogCore
 from analogdeq.gradient.log import SolveLog
 from analogdeq.models.network import Realise
+from analogdeq.models.norms import norm_of
 from analogdeq.stability.reached import Reached
 
 
@@ -67,16 +68,16 @@ class ResidualBlock(nn.Module):
     Args:
         inputs: channels of x.
         channels: channels of the result.
-        groups: of the group norms.
+        norm: a name in `NORMS`.
 
-    Source: K. He et al., CVPR 2016, for the block; Y. Wu, K. He, ECCV 2018, for the norm.
+    Source: K. He et al., CVPR 2016.
     """
 
-    def __init__(self, inputs: int, channels: int, groups: int) -> None:
+    def __init__(self, inputs: int, channels: int, norm: str = "group") -> None:
         super().__init__()
         self.enter = nn.Conv2d(inputs, channels, 3, padding=1, bias=False)
         self.stay = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList([nn.GroupNorm(groups, channels), nn.GroupNorm(groups, channels)])
+        self.norms = nn.ModuleList([norm_of(norm, channels), norm_of(norm, channels)])
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, input channel, height, width) -> (batch, channel, height, width)."""

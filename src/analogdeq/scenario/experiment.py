@@ -37,6 +37,10 @@ class Task(Section):
     checksums: Literal["official", "none"] = "official"
     """For "cifar10": "official" takes only the published files, by their MD5; "none" takes any in their format."""
 
+    held_out: Count | None = Field(default=None, ge=1, le=10_000_000)
+    """Test on the last so many training images and train on the others, to choose a recipe without the test images;
+    "none" trains on all of them and tests on the test images."""
+
     train_limit: Count | None = Field(default=None, ge=1, le=10_000_000)
     """Train on only the first so many training images; "none" takes them all. Use it for a learning curve."""
 
@@ -68,6 +72,22 @@ class Model(Section):
     """Number of values u that the encoder hands to the core, one line and one D/A converter each; for convolutional
     cores the number of input channels."""
 
+    encoder: Literal["strided", "pooled"] = "strided"
+    """Digital layers before the cores of `core = "conv"`: "strided" is one convolution each, into `inputs` channels,
+    strided where the side shrinks; "pooled" one convolution of the whole image into `inputs` channels, and maxima over
+    pixels where the side shrinks."""
+
+    norm: Literal["group", "batch"] = "group"
+    """Norms of the digital layers of `core = "conv"`: "group" looks at each image alone, "batch" at each channel over
+    the batch, and in evaluation at running means."""
+
+    dropout: Ratio = Field(default=0.0, ge=0, lt=1)
+    """Probability of a number in the digital layers of `core = "conv"` to be left out in training, before each core and
+    before the classes."""
+
+    readout_side: Count = Field(default=2, ge=1, le=32)
+    """Rows and columns of averages in which the readout of `core = "conv"` sees the last image, if it has as many."""
+
     activation: Literal["tanh", "sigmoid", "hardtanh", "relu-clipped"] = "tanh"
     """The saturating transfer curve phi of the node amplifiers."""
 
@@ -78,6 +98,11 @@ class Model(Section):
     spectral_bound: Ratio | None = Field(default=0.9, gt=0, le=100)
     """Training keeps the 2-norm of W at or below this; "none" leaves it free. Below 1 there is one equilibrium for
     every input, and it stays stable whatever the amplifier poles (small-gain theorem)."""
+
+    spectral_bursts: Count = Field(default=100, ge=1, le=100_000)
+    """For the `spectral_bound` of all `weights` but "free": bursts of power iteration at the most in each step of
+    training. With few, which is cheaper, the norm may pass the bound while weights move; evaluation iterates until the
+    norm stands."""
 
     weights: Literal["free", "spectral", "row", "monotone", "symmetric", "positive", "negative"] = "free"
     """What W is by construction. "free": anything, scaled back to `spectral_bound` after each step. All others are

@@ -43,6 +43,9 @@ class Gradient(Section):
     phantom_damping: Ratio = Field(default=0.5, gt=0, le=1)
     """Step of the "phantom" gradient; 1 truncates the Neumann series."""
 
+    phantom_residual: Literal["measured", "skipped"] = "measured"
+    """Whether the log gets the residual of the "phantom" gradient, which takes one more product."""
+
     shine_refine: Count = Field(default=0, ge=0, le=10_000)
     """Products that "shine" spends on improving what the forward pass has left."""
 

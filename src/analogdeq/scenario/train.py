@@ -59,11 +59,15 @@ class Train(Section):
     weight_decay_analog: Ratio | None = Field(default=None, ge=0, le=10)
     """Weight decay of the core's W, U and b; "none" is that of all others."""
 
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Course of the learning rates: "cosine" lets them fall to zero over the epochs."""
+    schedule: Literal["cosine", "constant", "one-cycle"] = "cosine"
+    """Course of the learning rates: "cosine" lets them fall to zero over the epochs; "one-cycle" lets them rise from
+    zero over `warmup_epochs` and fall to zero after, both in straight lines, step by step."""
 
     warmup_epochs: Count = Field(default=0, ge=0, le=1_000_000)
     """Epochs over which the learning rates rise in equal steps before they are what the schedule says."""
+
+    label_smoothing: Ratio = Field(default=0.0, ge=0, lt=1)
+    """Fraction of each label that is spread evenly over all classes in the loss."""
 
     grad_clip: Ratio | None = Field(default=1.0, gt=0, le=1e6)
     """Longest gradient, by its 2-norm over all parameters; longer ones are shortened to it; "none" leaves them."""
@@ -79,13 +83,15 @@ class Train(Section):
     """"straight-through" rounds inputs and readout in training as the chip's D/A and A/D converters will; gradients
     pass as if they did not round, and are zero where they clip. For one core (`model.kind = "hybrid"`)."""
 
-    forward: Literal["settle", "root"] = "root"
+    forward: Literal["settle", "root", "iterate"] = "root"
     """Where the equilibrium comes from in training: "root" finds the fixed point directly, "settle" integrates the
-    circuit, which is slower and sees what the circuit does."""
+    circuit, which is slower and sees what the circuit does. "iterate" is z <- F(z) and nothing else, the cheapest where
+    that is a contraction, as with `weights = "spectral"`; a sample it does not finish counts as unsettled."""
 
     forward_tol: Ratio = Field(default=1e-6, ge=1e-14, lt=1)
     """Residual max |F(z) - z| at which the search for the fixed point ends, in units of full scale: of `forward =
-    "root"`, and of Anderson's method for `model.kind = "digital"`. Published digital models train at 1e-3."""
+    "root"` and "iterate", and of Anderson's method for `model.kind = "digital"`. Published digital models train at
+    1e-3."""
 
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     """Where training computes: "auto" takes a GPU if there is one."""

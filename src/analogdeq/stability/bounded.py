@@ -31,18 +31,23 @@ class SpectralBound(nn.Module):
         bound: c > 0.
         W: (node, node), or (channel, channel, kernel height, kernel width). For its shape, dtype and first vectors.
         image: height and width of the image W convolves; None for a matrix.
+        bursts: looks at the estimate at the most, each after four products with W^T W, whenever W is computed in
+            training. With few, ||W||_2 may pass c there by what the last steps have changed; evaluation goes on until
+            the estimate stands.
 
     Raises:
-        InputError: if the bound is not a positive number.
+        InputError: if the bound is not a positive number, or there is no burst.
 
     Source: T. Miyato et al., ICLR 2018, for the normalisation by power iteration with a kept vector.
     """
 
     vectors: Tensor
 
-    def __init__(self, bound: float, W: Tensor, image: Image | None = None) -> None:
+    def __init__(self, bound: float, W: Tensor, image: Image | None = None, *, bursts: int = MAX_BURSTS) -> None:
         super().__init__()
-        self.bound, self._image = _positive("bound", bound), image
+        if bursts < 1:
+            raise InputError(f"bursts = {bursts} of power iteration must be at least 1")
+        self.bound, self._image, self._bursts = _positive("bound", bound), image, bursts
         shape = (W.shape[1],) if image is None else (W.shape[1], *image)
         start = torch.randn(min(VECTORS, math.prod(shape)), *shape, generator=torch.Generator().manual_seed(0))
         self.register_buffer("vectors", start.to(W))
@@ -52,7 +57,7 @@ class SpectralBound(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         """X, scaled back where it is too long."""
         with torch.no_grad():
-            vectors = self._iterate(X.detach(), MAX_BURSTS)
+            vectors = self._iterate(X.detach(), self._bursts if self.training else MAX_BURSTS)
             # Evaluation must not change what training goes on from, nor a settle leave it vectors without history.
             if self.training and not torch.is_inference_mode_enabled():
                 self.vectors = vectors

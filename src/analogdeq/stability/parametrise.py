@@ -9,7 +9,7 @@ from analogdeq.cores.conv import ConvCore
 from analogdeq.cores.network import SaturatingNetwork
 from analogdeq.errors import InputError
 from analogdeq.stability.algebra import Image, check_square
-from analogdeq.stability.bounded import RowBound, SpectralBound
+from analogdeq.stability.bounded import MAX_BURSTS, RowBound, SpectralBound
 from analogdeq.stability.certificate import Certificate
 from analogdeq.stability.monotone import Monotone
 from analogdeq.stability.symmetric import Definite, Symmetric
@@ -35,6 +35,7 @@ def parametrise(
     row_bound: float = 0.9,
     margin: float = 0.1,
     floor: float = 1e-3,
+    bursts: int = MAX_BURSTS,
 ) -> None:
     """Constrain the W of a core, in place, as a torch parametrisation: every optimiser keeps the constraint.
 
@@ -48,6 +49,7 @@ def parametrise(
         row_bound: for "row".
         margin: m, for "monotone".
         floor: least |eigenvalue|, for "positive" and "negative".
+        bursts: of power iteration whenever W is computed in training, for `norm_bound`; see `SpectralBound`.
 
     Raises:
         InputError: for an unknown kind, a W that is not trained, has weights of its own at every position or is
@@ -73,7 +75,7 @@ def parametrise(
     if weights in kinds:
         parametrize.register_parametrization(core, "W", kinds[weights])
     if norm_bound is not None:
-        parametrize.register_parametrization(core, "W", SpectralBound(norm_bound, core.W, image))
+        parametrize.register_parametrization(core, "W", SpectralBound(norm_bound, core.W, image, bursts=bursts))
 
 
 def certificates(core: SaturatingNetwork) -> list[Certificate]:

@@ -6,6 +6,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from analogdeq.errors import InputError
+
 LEVELS = 255
 """The brightest value of images stored as whole numbers."""
 
@@ -28,6 +30,22 @@ class Dataset:
     test_x: Tensor
     test_y: Tensor
     n_classes: int
+
+    def hold_out(self, n: int | None) -> "Dataset":
+        """The last n training images in the place of the test images, and no longer trained on.
+
+        Raises:
+            InputError: if no training image would be left.
+        """
+        if n is None:
+            return self
+        if n >= len(self.train_y):
+            raise InputError(
+                f"{n} images cannot be held out of {len(self.train_y)} training images; hold out fewer, so that some "
+                "are left to train on"
+            )
+        (x, test_x), (y, test_y) = ((whole[:-n], whole[-n:]) for whole in (self.train_x, self.train_y))
+        return replace(self, train_x=x, train_y=y, test_x=test_x, test_y=test_y)
 
     def limit_test(self, n: int | None) -> "Dataset":
         """The same with only the first n test images."""

@@ -23,6 +23,8 @@ from analogdeq.train.fresh_chips import Draw
 from analogdeq.train.metrics import Row, append_metrics, cut_metrics
 from analogdeq.train.options import FitOptions
 from analogdeq.train.realised import DrawTotals, settled_on
+from analogdeq.train.schedule import rate_factor
+from analogdeq.train.seeded import seeded
 from analogdeq.train.totals import Totals
 from analogdeq.train.workers import ALONE, Workers
 
@@ -30,6 +32,8 @@ UNSEEN = -1
 """The number of the chip that tests an epoch; steps count from 0."""
 SPECTRUM_SAMPLES = 4
 """Test images whose spectrum is looked at after each epoch."""
+DROPOUT_SEED = 500_009
+"""Keeps what dropout draws apart from the order of the images."""
 
 
 @final
@@ -102,14 +106,16 @@ class Trainer:
     def _train_epoch(self) -> Row:
         """One pass over the training images."""
         start = time.perf_counter()
-        self._set_learning_rate()
         self.model.train()
-        generator = torch.Generator().manual_seed(self._options.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(len(self._data.train_y), generator=generator)
+        seed = self._options.seed * 1_000_003 + self.epoch
+        generator = torch.Generator().manual_seed(seed)
+        batches = torch.randperm(len(self._data.train_y), generator=generator).split(self._options.batch_size)
         totals, draws = Totals(), DrawTotals()
-        for step, rows in enumerate(order.split(self._options.batch_size)):
-            with settled_on(self.model, self._chip(step)):
-                self._step(rows, generator, totals, draws)
+        with seeded(seed + DROPOUT_SEED + self._workers.rank):
+            for step, rows in enumerate(batches):
+                self._set_learning_rate(step / len(batches))
+                with settled_on(self.model, self._chip(step)):
+                    self._step(rows, generator, totals, draws)
         self.epoch += 1
         means = totals.over_all(self._workers)
         rates = [group["lr"] for group in self._optimizer.param_groups]
@@ -149,7 +155,7 @@ class Trainer:
         x, y = self._batch(rows, places, generator)
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=o.mixed_precision):
             logits = self._forward(x)
-        loss = nn.functional.cross_entropy(logits.to(x.dtype), y)
+        loss = nn.functional.cross_entropy(logits.to(x.dtype), y, label_smoothing=o.label_smoothing)
         penalty = self._penalty(places, n, generator)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -201,10 +207,12 @@ class Trainer:
             found = [spectral_abscissa(one, SPECTRUM_SAMPLES) for one in self.model.reached]
         return {"spectral_abscissa": max(found)} if all(map(math.isfinite, found)) else {}
 
-    def _set_learning_rate(self) -> None:
-        fraction = self.epoch / max(self._options.epochs, 1)
-        factor = 0.5 * (1 + math.cos(math.pi * fraction)) if self._options.schedule == "cosine" else 1.0
-        factor *= min(1.0, (self.epoch + 1) / (self._options.warmup_epochs + 1))
+    def _set_learning_rate(self, of_epoch: float) -> None:
+        """What the schedule says after this fraction of the epoch."""
+        factor = rate_factor(
+            self._options.schedule, epoch=self.epoch, of_epoch=of_epoch, epochs=self._options.epochs,
+            warmup_epochs=self._options.warmup_epochs,
+        )  # fmt: skip
         for group, base in zip(self._optimizer.param_groups, self._base_lr, strict=True):
             group["lr"] = base * factor
 

@@ -20,11 +20,12 @@ class FitOptions:
         lr_analog: AdamW learning rate of W, U, b.
         weight_decay: decoupled.
         weight_decay_analog: of W, U, b; None for the same.
-        schedule: "cosine" to 0 over all epochs, or "constant".
+        schedule: "cosine" to 0 over all epochs, "constant", or "one-cycle"; see `rate_factor`.
         warmup_epochs: epochs over which the learning rates rise first.
         grad_clip: largest Euclidean norm of the whole gradient; None for no limit.
         spectral_bound: W is scaled back to this 2-norm after each step; None for no limit.
         clip_rms: W, U and b are clipped to this multiple of their root mean square after each step; None for no limit.
+        label_smoothing: fraction of each label that is spread over all classes.
         input_noise: standard deviation of Gaussian noise added to training images, whose pixels span 0 to 1.
         augmentation: of training images; None for none.
         penalty: terms added to the loss.
@@ -44,6 +45,7 @@ class FitOptions:
     grad_clip: float | None = 1.0
     spectral_bound: float | None = None
     clip_rms: float | None = None
+    label_smoothing: float = 0.0
     input_noise: float = 0.0
     augmentation: Augmentation | None = None
     penalty: Penalty = field(default_factory=Penalty)
