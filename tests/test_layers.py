@@ -36,7 +36,7 @@ LAYERS = (
     ("train",),
     ("studies",),
     ("report",),
-    ("build_gradient", "build_chips", "build_converters"),
+    ("build_gradient", "build_chips", "build_converters", "build_penalty"),
     ("build_hardware",),
     ("build",),
     ("runs",),

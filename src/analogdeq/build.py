@@ -10,6 +10,7 @@ from analogdeq.build_chips import build_oscillators, place_on_chip
 from analogdeq.build_converters import converters_of, with_trained_converters
 from analogdeq.build_gradient import gradient_of
 from analogdeq.build_hardware import hardware_of, needs_symmetry
+from analogdeq.build_penalty import penalty_of
 from analogdeq.circuits.amplifier import Amplifier
 from analogdeq.circuits.components import CrossbarCircuit
 from analogdeq.circuits.wires import Wires
@@ -32,7 +33,6 @@ from analogdeq.oscillator_chip import AnyChip
 from analogdeq.scenario import Scenario
 from analogdeq.solve.options import SettleOptions
 from analogdeq.stability.parametrise import parametrise
-from analogdeq.stability.penalties import Penalty
 from analogdeq.tasks.augment import Augmentation
 from analogdeq.tasks.cifar import load_cifar10
 from analogdeq.tasks.dataset import Dataset
@@ -230,7 +230,7 @@ def _feedforward(scenario: Scenario, generator: torch.Generator) -> Feedforward:
 
 def build_fit_options(scenario: Scenario) -> FitOptions:
     """How to train."""
-    t = scenario.train
+    t, circuit = scenario.train, build_circuit(scenario)
     return FitOptions(
         epochs=t.epochs,
         batch_size=t.batch_size,
@@ -246,30 +246,10 @@ def build_fit_options(scenario: Scenario) -> FitOptions:
         input_noise=t.input_noise,
         augmentation=Augmentation() if t.augmentation == "crop-flip" else None,
         mixed_precision=t.precision == "mixed",
-        penalty=_penalty(scenario),
+        penalty=penalty_of(scenario, circuit, build_settle_options(scenario)),
         clip_rms=t.hardware.clip_rms,
-        hardware=hardware_of(scenario, build_circuit(scenario)),
+        hardware=hardware_of(scenario, circuit),
         seed=scenario.seeds.train,
-    )
-
-
-def _penalty(scenario: Scenario) -> Penalty:
-    p, m = scenario.train.penalty, scenario.model
-    if p.energy > 0 and (m.kind != "hybrid" or m.core != "dense" or scenario.oscillator.core != "none"):
-        raise InputError(
-            f"scenario {scenario.name!r}: train.penalty.energy = {p.energy} takes model.kind = 'hybrid' with one dense "
-            "RC core; settling_time takes any equilibrium of resistors and capacitors"
-        )
-    return Penalty(
-        residual=p.residual,
-        jacobian=p.jacobian,
-        abscissa=p.abscissa,
-        abscissa_above=p.abscissa_above,
-        settling_time=p.settling_time,
-        energy=p.energy,
-        circuit=build_circuit(scenario) if p.energy > 0 else None,
-        settle=build_settle_options(scenario),
-        probability=p.probability,
     )
 
 

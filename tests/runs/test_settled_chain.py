@@ -7,9 +7,9 @@ import torch
 
 from analogdeq.build import build_data, build_fit_options, build_model
 from analogdeq.runs.directory import RunDirectory
+from analogdeq.runs.settled_chain import measure_run, settle_chain
 from analogdeq.scenario import load_scenario
 from analogdeq.solve.options import SettleOptions
-from analogdeq.studies.settled_chain import measure_run, settle_chain
 from analogdeq.train.fit import Trainer
 
 CHANGES = [
