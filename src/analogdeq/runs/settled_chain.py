@@ -6,6 +6,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from analogdeq.build import build_data, build_model, build_settle_options
 from analogdeq.runs.directory import RunDirectory
@@ -45,10 +46,12 @@ def settle_chain(model: Any, x: Tensor, options: SettleOptions | None = None) ->
     *encoders, readout = model.digital_layers()
     found = []
     for encoder, core in zip(encoders, model.cores, strict=True):
-        out = settle(
-            core, encoder(x), method=o.method, rtol=o.rtol, atol=o.atol, band=o.band, dwell_tau=o.dwell_tau,
-            max_time_tau=o.max_time_tau, max_steps=o.max_steps,
-        )  # fmt: skip
+        with parametrize.cached():
+            core.contraction_gap()  # here and not in the settle, which would compute W and its norm at every look
+            out = settle(
+                core, encoder(x), method=o.method, rtol=o.rtol, atol=o.atol, band=o.band, dwell_tau=o.dwell_tau,
+                max_time_tau=o.max_time_tau, max_steps=o.max_steps,
+            )  # fmt: skip
         found.append(out)
         x = out.z
     return SettledChain(logits=readout(x), settled=found)
