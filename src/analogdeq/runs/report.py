@@ -1,7 +1,6 @@
 """From the files of a run directory to its report."""
 
 import json
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from analogdeq.runs.assumptions import assumptions_of
 from analogdeq.runs.directory import RunDirectory
 from analogdeq.runs.evaluation import Evaluation
 from analogdeq.runs.noise import stored_noise
-from analogdeq.scenario import Scenario, dump_scenario, load_scenario
+from analogdeq.scenario import Scenario, dump_scenario, parse_scenario
 from analogdeq.trace import TraceFile, open_trace
 from analogdeq.train.checkpoint import load_checkpoint
 from analogdeq.train.fit import load_weights
@@ -65,7 +64,9 @@ def _evaluated_scenario(run: RunDirectory) -> Scenario:
     """The scenario the stored figures belong to, which `evaluate --set` may have changed from the run's own."""
     try:
         text = json.loads(run.summary.read_text(encoding="utf-8"))["evaluated_scenario"]
-        return _scenario_in(text)
+        if not isinstance(text, str):
+            raise TypeError(f"evaluated_scenario is {text!r}, not text")
+        return parse_scenario(text, "evaluated_scenario")
     except FileNotFoundError:
         raise DataError(f"{run.path}: not evaluated yet; run 'analogdeq evaluate {run.path}' first") from None
     except ScenarioError as error:
@@ -82,17 +83,10 @@ def _noisy(run: RunDirectory) -> dict[float, float]:
     return {row["linewidth_Hz"]: row["accuracy"] for row in rows}
 
 
-def _scenario_in(text: str) -> Scenario:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "scenario.toml")
-        file.write_text(text, encoding="utf-8")
-        return load_scenario(file)
-
-
 def _is_of(trace: TraceFile, scenario: Scenario) -> bool:
     """Whether a trace shows the chip, the images and the settle that the figures are of."""
     try:
-        recorded = _scenario_in(trace.scenario_toml)
+        recorded = parse_scenario(trace.scenario_toml, "scenario")
     except ScenarioError:
         return False
     same = ("seeds", "task", "model", "circuit", "device", "ageing", "oscillator", "settle", "train")

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from analogdeq.errors import InputError, ScenarioError
-from analogdeq.scenario.files import read_chain
-from analogdeq.scenario.merge import merge
+from analogdeq.scenario.files import Layer, read_chain
+from analogdeq.scenario.merge import Merged, merge
 from analogdeq.scenario.overrides import read_overrides
 from analogdeq.scenario.problems import problem_lines
 from analogdeq.scenario.schema import Scenario
+from analogdeq.scenario.toml import parse_toml
 
 
 def load_scenario(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Scenario:
@@ -31,7 +33,23 @@ def load_scenario(source: str | os.PathLike[str], overrides: Sequence[str] = ())
     _check_types(source, overrides)
     files = read_chain(source)
     changes, problems = read_overrides(overrides)
-    merged = merge(files, changes)
+    return _validated(merge(files, changes), problems)
+
+
+def parse_scenario(text: str, label: str) -> Scenario:
+    """Read a complete scenario from its text, as `dump_scenario` writes it; nothing is read or written on any disk.
+
+    Args:
+        text: TOML.
+        label: how messages name it.
+
+    Raises:
+        ScenarioError: with one line per mistake.
+    """
+    return _validated(merge([Layer(label, Path(), parse_toml(text, label))]), [])
+
+
+def _validated(merged: Merged, problems: list[str]) -> Scenario:
     try:
         scenario = Scenario.model_validate(merged.data)
     except ValidationError as error:

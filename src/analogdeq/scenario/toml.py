@@ -24,7 +24,15 @@ def read_toml(path: Path, label: str, said: str) -> dict[str, Any]:
     Raises:
         ScenarioError: if it cannot be read, is no TOML or is empty.
     """
-    text = _decode(_bytes(path, said), label)
+    return parse_toml(_decode(_bytes(path, said), label), label)
+
+
+def parse_toml(text: str, label: str) -> dict[str, Any]:
+    """The tables of a TOML text; messages name it by the label.
+
+    Raises:
+        ScenarioError: if it is no TOML or is empty.
+    """
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
