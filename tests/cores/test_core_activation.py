@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from analogdeq.cores import activation as activation_module
 from analogdeq.cores.activation import ACTIVATIONS, activation_named
 from analogdeq.errors import InputError
 from helpers import PHI, tensor
@@ -24,6 +25,17 @@ def test_every_activation_of_the_design_is_there() -> None:
 def test_an_activation_has_the_values_of_its_formula(name: str) -> None:
     p = points()
     np.testing.assert_allclose(activation_named(name).function(p).numpy(), PHI[name](p.numpy()), rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_either_way_to_compute_tanh_is_right_to_single_precision(
+    is_fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activation_module, "_TANH_IS_FAST", is_fast)
+    p = torch.linspace(-10, 10, 4001)
+    out = torch.empty_like(p)
+    for found in (activation_named("tanh").function(p), activation_named("tanh").function(p, out=out)):
+        np.testing.assert_allclose(found.numpy(), np.tanh(p.double().numpy()), rtol=0, atol=1.8e-7)
 
 
 @pytest.mark.parametrize("name", NAMES)

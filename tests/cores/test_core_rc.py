@@ -211,3 +211,11 @@ def test_weights_that_became_nan_in_training_are_noticed(name: str) -> None:
     weight = getattr(core, name)
     weight[(0,) * (weight.ndim - 1) + (1,)] = math.nan
     assert not core.is_finite()
+
+
+def test_a_tensor_is_kept_by_columns_and_a_parameter_as_it_is() -> None:
+    W, U, b = torch.rand(5, 5), torch.zeros(5, 1), torch.zeros(5)
+    kept = RCCore(W, U, b).W
+    assert torch.equal(kept, W)
+    assert kept.T.is_contiguous()
+    assert RCCore(torch.nn.Parameter(W), U, b).W.is_contiguous()

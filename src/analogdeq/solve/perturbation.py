@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.linalg.arnoldi import arnoldi
+from analogdeq.linalg.exponential import exponential
 from analogdeq.linalg.system import MatVec
 from analogdeq.solve.stepper import Segment
 
@@ -82,7 +83,7 @@ class Perturbations:
         each, at = rows.repeat_interleave(count), middle.expand_as(v).flatten(0, 1)
         space = arnoldi(flow(each, at), v.flatten(0, 1), min(LARGEST_SPACE, v.shape[2]))
         time = (h * (end - begin)).repeat_interleave(count)
-        weights = torch.linalg.matrix_exp(time.view(-1, 1, 1) * space.H)[:, :, 0] * space.length.unsqueeze(1)
+        weights = exponential(space.H, time)[:, :, 0] * space.length.unsqueeze(1)
         self._now[rows] = torch.bmm(weights.to(v.dtype).unsqueeze(1), space.basis).view_as(v)
         self._spent.append((rows, count * space.products))
 
