@@ -113,6 +113,11 @@ class Chip(ClockedChip[SaturatingNetwork]):
             self._power = CubicPower(self.circuit, pairs, conduction, self._n_inputs, like=self._like)
 
     @property
+    def power(self) -> CrossbarPower | CubicPower | WiredPower:
+        """How its watts follow from its state."""
+        return self._power
+
+    @property
     def bandwidth_factor(self) -> float:
         """[1]. What temperature and ageing leave of the amplifiers' gain-bandwidth."""
         ageing = self.care.amplifiers

@@ -36,20 +36,20 @@ def none() -> Tensor:
 def test_every_row_is_in_one_slab_and_those_that_belong_together_lead_the_first(
     small_slabs: None, together: list[int]
 ) -> None:
-    parts = slabs(BATCH, N_NODES, CPU, torch.tensor(together, dtype=torch.int64))
+    parts = slabs(torch.arange(BATCH), N_NODES, torch.tensor(together, dtype=torch.int64))
     assert parts[0][: len(together)].tolist() == together
     assert sorted(torch.cat(parts).tolist()) == list(range(BATCH))
     assert all(0 < len(part) <= max(LANES, len(together)) for part in parts)
 
 
 def test_a_batch_that_fits_is_one_slab_in_its_own_order() -> None:
-    (only,) = slabs(BATCH, N_NODES, CPU, torch.tensor([7]))
+    (only,) = slabs(torch.arange(BATCH), N_NODES, torch.tensor([7]))
     assert only.tolist() == list(range(BATCH))
 
 
 def test_slabs_hold_no_more_numbers_than_allowed_but_enough_samples_for_a_product() -> None:
-    assert [len(part) for part in slabs(5000, 64, CPU, none())] == [2048, 2048, 904]
-    assert {len(part) for part in slabs(512, 2**14, CPU, none())} == {slabs_module.FEWEST}
+    assert [len(part) for part in slabs(torch.arange(5000), 64, none())] == [2048, 2048, 904]
+    assert {len(part) for part in slabs(torch.arange(512), 2**14, none())} == {slabs_module.FEWEST}
 
 
 def test_a_batch_in_slabs_gives_what_its_slabs_give_alone(small_slabs: None) -> None:

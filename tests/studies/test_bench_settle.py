@@ -30,7 +30,12 @@ def without_heavy_peers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_heavy_peers")
 def test_a_tiny_benchmark_gives_finite_rows_of_accurate_solvers() -> None:
     result = bench_settle(TINY)
-    assert [row["solver"] for row in result["rows"]] == ["analogdeq tsit5", "analogdeq bosh3", "torchdiffeq dopri5"]
+    assert [row["solver"] for row in result["rows"]] == [
+        "analogdeq tsit5, compiled",
+        "analogdeq tsit5, torch",
+        "analogdeq bosh3, torch",
+        "torchdiffeq dopri5",
+    ]
     for row in result["rows"]:
         assert all(math.isfinite(value) and value > 0 for value in row.values() if not isinstance(value, str)), row
         assert row["ms_min"] <= row["ms"]
@@ -51,7 +56,7 @@ def test_a_tiny_benchmark_gives_finite_rows_of_accurate_solvers() -> None:
 def test_peers_that_are_not_installed_are_skipped_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda name: None)
     result = bench_settle(TINY)
-    assert len(result["rows"]) == 2
+    assert len(result["rows"]) == 3
     table = format_bench(result)
     for name in ("torchdiffeq dopri5", "torchode tsit5", "diffrax tsit5, fixed horizon"):
         assert f"{name}: not installed, skipped" in table
@@ -132,7 +137,7 @@ def test_a_peer_that_cannot_run_on_the_device_is_skipped_with_a_word(monkeypatch
     elsewhere = tuple(replace(peer, devices=("cuda",)) for peer in peers.PEERS if peer.package == "torchdiffeq")
     monkeypatch.setattr(bench_settle_module, "PEERS", elsewhere)
     result = bench_settle(TINY)
-    assert len(result["rows"]) == 2
+    assert len(result["rows"]) == 3
     assert result["skipped"] == ["torchdiffeq dopri5: not set up for cpu, skipped"]
 
 

@@ -55,7 +55,7 @@ def test_the_count_is_the_allocators_to_a_tenth() -> None:
 @pytest.mark.parametrize("method", list(MOST))
 def test_a_settle_takes_no_more_memory_than_it_did(method: str) -> None:
     core, u = random_core(BenchSpec(nodes=512, batch=64))
-    n_buffers, parts = peak_buffers(core, u, method)
+    n_buffers, parts = peak_buffers(core, u, method, compiled=False)
     assert n_buffers == pytest.approx(sum(parts.values()))
     assert n_buffers <= MOST[method], parts
     (drive,) = [part for where, part in parts.items() if where.startswith("cores/rc.py:") and where.endswith(" drive")]
@@ -65,5 +65,5 @@ def test_a_settle_takes_no_more_memory_than_it_did(method: str) -> None:
 @pytest.mark.parametrize("method", list(MOST))
 def test_a_large_batch_takes_fewer_than_twelve_buffers(method: str) -> None:
     core, u = random_core(BenchSpec(nodes=64, batch=2**14))
-    n_buffers, parts = peak_buffers(core, u, method)
+    n_buffers, parts = peak_buffers(core, u, method, compiled=False)
     assert n_buffers < 12, parts

@@ -51,6 +51,26 @@ class CrossbarPower:
         zero = torch.zeros_like(crossbar)
         return torch.stack((crossbar, zero, zero, drivers), 1)
 
+    def per_node(self) -> Tensor:
+        """(7, node) [W]. What z^2, z^2, |z|, p^2, |p|, e^2 and |e| of each node draw.
+
+        In turn crossbar, node, drivers, feedback, drivers, node, drivers.
+        """
+        volts_squared, feedback, node, _ = self._scale
+        each = torch.ones_like(self._g_state)
+        leak = torch.zeros_like(each) if self._leak is None else self._leak
+        return torch.stack(
+            (
+                volts_squared * self._g_state,
+                node * leak,
+                self._line_W,
+                feedback * each,
+                self._amplifier_W,
+                node * each,
+                self._node_W,
+            )
+        )
+
     def write(self, z: Tensor, p: Tensor, e: Tensor, standing_W: Tensor, out: Tensor, scratch: Tensor) -> None:
         """Write (batch, term) watts into `out`; z, p, e, scratch are (batch, node).
 

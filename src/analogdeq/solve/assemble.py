@@ -84,7 +84,8 @@ def _power_W(core: Core, drive: Drive, z: Tensor) -> Tensor:
     """(batch, term) float64 [W]: what staying at z draws; the last step of a settle ends beside it, inside the band."""
     power_W = torch.zeros(z.shape[0], len(core.power_terms), dtype=torch.float64, device=z.device)
     nobody = torch.empty(0, dtype=torch.int64, device=z.device)
-    for rows in slabs(z.shape[0], core.n_nodes, z.device, nobody) if core.power_terms else []:
+    everyone = torch.arange(z.shape[0], device=z.device)
+    for rows in slabs(everyone, core.n_nodes, nobody) if core.power_terms else []:
         flow = Flow(core, drive.rows(rows))
         power_W[rows] = flow(flow.start(z[rows]))[:, core.n_nodes :].to(torch.float64)
     return power_W

@@ -1,33 +1,23 @@
 """`settle`: the one entry point of the physics."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core
 from analogdeq.errors import InputError, SettleError
+from analogdeq.linalg.one_thread import one_thread
 from analogdeq.solve import scipy_backend, torchdiffeq_backend
 from analogdeq.solve.assemble import in_si_units, outcome_of_paths, trace_of_paths
-from analogdeq.solve.bosh3 import BOSH3
-from analogdeq.solve.loop import SettleLoop
+from analogdeq.solve.native import settle_natively
 from analogdeq.solve.options import NATIVE, SettleOptions
-from analogdeq.solve.outcome import empty_outcome
-from analogdeq.solve.record import Record, Recorder
-from analogdeq.solve.rodas5p import RODAS5P
-from analogdeq.solve.rosenbrock import Rosenbrock
-from analogdeq.solve.runge_kutta import RungeKutta
+from analogdeq.solve.record import Record
 from analogdeq.solve.settled import Settled
-from analogdeq.solve.slabs import Batch, slabs
-from analogdeq.solve.stepper import Stepper
-from analogdeq.solve.switching import Switching
-from analogdeq.solve.tableau import Tableau
-from analogdeq.solve.tsit5 import TSIT5
 from analogdeq.solve.verdict import Verdict
 
-STAGE_TOLERANCE = 1e-2
-"""Residual of a matrix-free stage, relative to `rtol`: no error estimate sees it. Energies that are smaller than the
-largest by `rtol` times a millionth of this are not controlled."""
-
-_TABLEAUX = {tableau.name: tableau for tableau in (TSIT5, BOSH3)}
+FEW = 2**17
+"""Numbers of which one thread makes less than others would wait for."""
 
 
 @torch.no_grad()
@@ -45,6 +35,7 @@ def settle(
     z0: Tensor | None = None,
     record: Record | None = None,
     throw: bool = False,
+    compiled: bool = True,
 ) -> Settled:
     """Integrate a core or a chip from power-on until every sample rests; physics only, never differentiated.
 
@@ -64,6 +55,9 @@ def settle(
         z0: (batch, node) [1]. Where to start; discharged nodes if None.
         record: which samples' waveforms to record.
         throw: raise if a sample does not settle, instead of returning its verdict.
+        compiled: whether samples may be settled by compiled code, where numba is installed: those of dense networks
+            with tanh or sigmoid on a processor, by "auto" or "tsit5", that are not recorded. Same equations, tolerances
+            and certificates; steps, and with them last digits, differ.
 
     Returns:
         One entry per sample: the equilibrium, when it was reached, at what energy, or why it was not.
@@ -82,18 +76,12 @@ def settle(
         max_time_tau=max_time_tau,
         max_steps=max_steps,
     )
-    _check_input(core, u, z0, record)
-    drive = core.drive(u)
-    start = (core.initial_state(drive) if z0 is None else z0.detach()).contiguous()
+    with _few_threads(u, core) as threads:
+        _check_input(core, u, z0, record)
+        drive = core.drive(u)
+        start = (core.initial_state(drive) if z0 is None else z0.detach()).contiguous()
     if method in NATIVE:
-        with torch.inference_mode():  # spares the loop's many small operations autograd's bookkeeping
-            recorder = None if record is None else Recorder(record, core, drive)
-            outcome = empty_outcome(start, len(core.power_terms))
-            batch = Batch(drive=drive, start=start, outcome=outcome, recorder=recorder)
-            recorded = torch.tensor([] if record is None else record.samples, dtype=torch.int64, device=start.device)
-            for index in slabs(u.shape[0], core.n_nodes, start.device, recorded):
-                SettleLoop(core, batch, index, options, _stepper(options)).run()
-            trace = None if recorder is None else recorder.finish()
+        outcome, trace = settle_natively(core, drive, start, options, record, threads if compiled else 0)
     else:
         back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
         until_tau = torch.zeros(u.shape[0], dtype=torch.float64)
@@ -102,25 +90,18 @@ def settle(
         judged = back_end.settle_paths(core, drive, start, options, until_tau.tolist())
         outcome = outcome_of_paths(judged, core, drive, start)
         trace = None if record is None else trace_of_paths(judged, core, drive, record)
-    settled = in_si_units(core, drive, u, start, outcome, trace)
+    with _few_threads(u, core):
+        settled = in_si_units(core, drive, u, start, outcome, trace)
     if throw and not bool(settled.is_settled.all()):
         raise SettleError(_complaint(settled, core.tau_s, options))
     return settled
 
 
-def _stepper(options: SettleOptions) -> Stepper:
-    """The one-step method of that name."""
-    tol = STAGE_TOLERANCE * options.rtol
-
-    def implicit() -> Stepper:
-        return Rosenbrock(RODAS5P, tol=tol)
-
-    def explicit(tableau: Tableau) -> Stepper:
-        return RungeKutta(tableau, tol=1e-6 * tol)
-
-    if options.method == "auto":
-        return Switching(explicit(TSIT5), implicit, options)
-    return implicit() if options.method == RODAS5P.name else explicit(_TABLEAUX[options.method])
+def _few_threads(u: Tensor, core: Core) -> AbstractContextManager[int]:
+    """One thread where there is little to do before or after the settle; how many there are otherwise."""
+    if isinstance(u, Tensor) and u.ndim == 2 and u.shape[0] * core.n_nodes <= FEW:
+        return one_thread(u)
+    return nullcontext(torch.get_num_threads())
 
 
 def _check_input(core: Core, u: Tensor, z0: Tensor | None, record: Record | None) -> None:

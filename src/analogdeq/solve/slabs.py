@@ -36,21 +36,18 @@ class Batch:
     recorder: Recorder | None = None
 
 
-def slabs(batch: int, n_nodes: int, device: torch.device, together: Tensor) -> list[Tensor]:
-    """The rows of the batch (row,), slab by slab, each row in one of them.
+def slabs(rows: Tensor, n_nodes: int, together: Tensor) -> list[Tensor]:
+    """The given rows of a batch (row,), slab by slab, each in one of them.
 
     Args:
-        batch: how many samples there are.
+        rows: (row,) int64.
         n_nodes: states of each.
-        device: where they live.
-        together: (row,) int64. Samples that must run side by side, whatever their number; they come first.
+        together: (row,) int64. Those among them that must run side by side, whatever their number; they come first.
     """
-    lanes = max(FEWEST, (NUMBERS if device.type == "cpu" else NUMBERS_ON_DEVICE) // n_nodes)
-    if batch <= lanes:
-        return [torch.arange(batch, device=device)]
-    is_other = torch.ones(batch, dtype=torch.bool, device=device)
-    is_other[together] = False
-    others = torch.nonzero(is_other).squeeze(1)
+    lanes = max(FEWEST, (NUMBERS if rows.device.type == "cpu" else NUMBERS_ON_DEVICE) // n_nodes)
+    if len(rows) <= lanes:
+        return [rows] if len(rows) else []
+    others = rows[~torch.isin(rows, together)]
     n_first = max(0, lanes - together.numel())
     first = torch.cat((together, others[:n_first]))
     return [first, *(slab for slab in others[n_first:].split(lanes) if slab.numel())]

@@ -9,7 +9,9 @@ from scipy.optimize import root
 from torch import Tensor
 
 from analogdeq.cores.rc import RCCore
+from analogdeq.solve.native import has_numba
 from analogdeq.solve.settle import settle
+from analogdeq.solve.settled import Settled
 from analogdeq.studies.bench_conv import bench_conv
 from analogdeq.studies.bench_joules import bench_joules
 from analogdeq.studies.peers import PEERS, PeerRun
@@ -102,7 +104,11 @@ def bench_settle(spec: BenchSpec) -> dict[str, Any]:
         core, u = random_core(spec)
         rest = exact_rest(core, u[:CHECKED])
         floors = _Floors(*_floors_s(core, u))
-        rows = [_native(core, u, rest, floors, spec, method) for method in ("tsit5", "bosh3")]
+        rows = [
+            _native(core, u, rest, floors, spec, method, compiled)
+            for method, compiled in (("tsit5", True), ("tsit5", False), ("bosh3", False))
+            if not compiled or (has_numba() and device.type == "cpu")
+        ]
         horizon = max(row["interval_tau"] for row in rows)
         missing = []
         for peer in PEERS:
@@ -141,14 +147,19 @@ class _Floors:
     product_s: float
 
 
-def _native(core: RCCore, u: Tensor, rest: np.ndarray, floors: _Floors, spec: BenchSpec, method: str) -> dict[str, Any]:
-    times = timed(lambda: settle(core, u, method=method, rtol=NATIVE_RTOL, band=BAND), spec.repeat, core.device)
-    out = settle(core, u, method=method, rtol=NATIVE_RTOL, band=BAND)
+def _native(
+    core: RCCore, u: Tensor, rest: np.ndarray, floors: _Floors, spec: BenchSpec, method: str, compiled: bool
+) -> dict[str, Any]:
+    def run() -> Settled:
+        return settle(core, u, method=method, rtol=NATIVE_RTOL, band=BAND, compiled=compiled)
+
+    times, out = timed(run, spec.repeat, core.device), run()
     evaluations = float(out.evaluations.double().mean())
     error = _worst(out.z.double().cpu().numpy(), rest)
     interval = float(out.t_end_s.max()) / core.tau_s
-    row = _row(f"analogdeq {method}", times, evaluations, floors, error, interval)
-    return row | {"buffers": peak_buffers(core, u, method)[0]}
+    name = f"analogdeq {method}, {'compiled' if compiled else 'torch'}"
+    row = _row(name, times, evaluations, floors, error, interval)
+    return row | {"buffers": peak_buffers(core, u, method, compiled=compiled)[0]}
 
 
 def _peer(

@@ -56,7 +56,9 @@ class LiveStorage(TorchDispatchMode):
         return result
 
 
-def peak_buffers(core: Core, u: Tensor, method: str = "tsit5") -> tuple[float, dict[str, float]]:
+def peak_buffers(
+    core: Core, u: Tensor, method: str = "tsit5", *, compiled: bool = True
+) -> tuple[float, dict[str, float]]:
     """The most memory a settle holds at once, in buffers of the size of the state (batch, node).
 
     The drive U u + b and the initial state, which every solver needs, count as one buffer each. The core's own tensors
@@ -66,7 +68,7 @@ def peak_buffers(core: Core, u: Tensor, method: str = "tsit5") -> tuple[float, d
         The number at the peak, and by the line of this package that made them, largest first.
     """
     with LiveStorage() as storage:
-        settle(core, u, method=method)
+        settle(core, u, method=method, compiled=compiled)
     one = u.shape[0] * core.n_nodes * torch.finfo(core.dtype).bits // 8
     return storage.peak_bytes / one, {where: size / one for where, size in storage.peak.most_common()}
 

@@ -1,0 +1,53 @@
+"""What a settle asks for, as numbers that compiled code reads."""
+
+import numpy as np
+import torch
+
+from analogdeq.cores.core import Core
+from analogdeq.solve.attraction import KICK_BANDS
+from analogdeq.solve.controller import finest_tolerance
+from analogdeq.solve.loop import SEARCH_BANDS
+from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.rest import rounding, tolerance
+
+CONTROL = np.dtype(
+    [
+        ("band", "f8"),  # half width of the band
+        ("rtol", "f8"),  # what a step may err by, relative to the motion, and an energy relative to itself
+        ("floor", "f8"),  # what a step may err by besides
+        ("finest", "f8"),  # what a share of the tolerance may not fall below
+        ("unseen", "f8"),  # errors of an energy below this part of the largest power do not count
+        ("search_below", "f8"),  # motion at which the rest is looked for
+        ("found", "f8"),  # residual at which the rest is found
+        ("good_enough", "f8"),  # residual that still counts where rounding ends the search
+        ("rounding", "f8"),  # what a comparison of a few values of F may be wrong by
+        ("blur", "f8"),  # what dz/ds may be wrong by
+        ("beside", "f8"),  # searches begin this far beside the trajectory
+        ("max_time", "f8"),  # budgets
+        ("max_steps", "i8"),
+        ("is_contraction", "?"),  # whether F is one, so that every rest attracts
+    ]
+)
+"""Lengths in the units of the state, times in tau."""
+
+
+def control_of(core: Core, options: SettleOptions, *, unseen: float) -> np.void:
+    """The numbers that the loop goes by too."""
+    band = options.band * core.full_scale
+    control = np.zeros(1, CONTROL)
+    control["band"] = band
+    control["rtol"] = options.rtol
+    control["floor"] = options.atol * core.full_scale
+    control["finest"] = finest_tolerance(core, options.atol)
+    control["unseen"] = unseen
+    control["search_below"] = SEARCH_BANDS * band
+    control["found"] = tolerance(core, band)
+    control["good_enough"] = max(tolerance(core, band), 4 * rounding(core))
+    control["rounding"] = 8 * torch.finfo(core.dtype).eps * core.full_scale
+    control["blur"] = (1.0 if core.rate is None else float(core.rate.max())) * rounding(core)
+    is_contraction = core.contraction_gap() > 0
+    control["beside"] = 0.0 if is_contraction else KICK_BANDS * band
+    control["max_time"] = options.max_time_tau
+    control["max_steps"] = options.max_steps
+    control["is_contraction"] = is_contraction
+    return control[0]

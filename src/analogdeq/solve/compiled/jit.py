@@ -1,0 +1,39 @@
+"""How numba compiles: without the interpreter's lock, kept on disk, rounding errors free to move."""
+
+from importlib.machinery import SourceFileLoader
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import Any
+
+from numba import njit
+
+_MOVES = {"contract", "reassoc", "nsz", "arcp"}
+"""Sums in any order, products and sums in one rounding; not-a-number and infinity keep their meaning."""
+_PACKAGES = ("analogdeq.solve", "analogdeq.solve.compiled")
+"""What is compiled holds functions and constants of these."""
+
+
+def compiled(function: Any) -> Any:
+    """A function as machine code, read from disk if it was compiled before and no source has changed since.
+
+    By itself numba looks at the age of the function's own file, and would go on with old versions of what it calls.
+    """
+    dispatcher: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=_MOVES)(function)
+    dispatcher._cache._cache_file._source_stamp = _STAMP
+    return dispatcher
+
+
+def _stamp() -> tuple[tuple[str, float, int], ...]:
+    """Name, age and size of every file in `_PACKAGES`."""
+    ages = []
+    for package in _PACKAGES:
+        home = find_spec(package)
+        for module in iter_modules(home.submodule_search_locations if home else None, f"{package}."):
+            spec = find_spec(module.name)
+            if spec is not None and isinstance(spec.loader, SourceFileLoader):
+                stats = spec.loader.path_stats(spec.loader.path)
+                ages.append((module.name, float(stats["mtime"]), int(stats["size"])))
+    return tuple(sorted(ages))
+
+
+_STAMP = _stamp()

@@ -1,0 +1,103 @@
+"""The cores there is compiled code for, as the numbers it computes with."""
+
+from functools import lru_cache, singledispatch
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from analogdeq.chip import Chip
+from analogdeq.circuits.power import CrossbarPower
+from analogdeq.cores.core import Core
+from analogdeq.cores.rc import RCCore
+from analogdeq.solve.attraction import kick
+
+SQUASHES = {"tanh": (0.0, 1.0, 1.0), "sigmoid": (0.5, 0.5, 0.5)}
+"""(c_0, c_1, c_2) of phi(p) = c_0 + c_1 tanh(c_2 p). Activations with kinks are left
+to the loop, which knows how to step across them."""
+WIDTH, DEPTH = 64, 256
+"""Most columns and rows of a block of W^T: 64 x 256 with sixteen samples is 2^18 multiply-accumulates, which OpenBLAS
+does without threads of its own."""
+NARROW = 16
+"""Columns of a block are a multiple of this many, a vector register of single precision."""
+
+
+class Network(NamedTuple):
+    """tau_i dz_i/dt = -z_i + a (c_0 + c_1 tanh(c_2 p)), p = W z + U u + b, and the watts that go with it.
+
+    Attributes:
+        blocks: (column block, row block, row, column). W^T in pieces, zero beyond the last node.
+        rate: (node,) dz/ds = rate (F - z).
+        slowness: (node,) 1 / rate.
+        squash: (4,) a, c_0, c_1, c_2.
+        kick: (node,) from -1 to 1. A direction that is nobody's eigenvector.
+        watts: (7, node). `CrossbarPower.per_node`.
+        has_power: whether there are any.
+        is_uniform: whether all rates are 1.
+    """
+
+    blocks: np.ndarray
+    rate: np.ndarray
+    slowness: np.ndarray
+    squash: np.ndarray
+    kick: np.ndarray
+    watts: np.ndarray
+    has_power: bool
+    is_uniform: bool
+
+
+@singledispatch
+def network_of(core: Core) -> Network | None:
+    """The numbers of a core there is compiled code for; None for any other."""
+    return None
+
+
+@network_of.register
+def _(core: RCCore) -> Network | None:
+    if core.activation.name not in SQUASHES:
+        return None
+    like = core.b.detach().numpy()
+    return _network(core, np.zeros((7, like.shape[0]), like.dtype), has_power=False)
+
+
+@network_of.register
+def _(core: Chip) -> Network | None:
+    realised, power = core.core, core.power
+    if not isinstance(realised, RCCore) or not isinstance(power, CrossbarPower):
+        return None
+    if realised.activation.name not in SQUASHES:
+        return None
+    return _network(realised, power.per_node().numpy(), has_power=True)
+
+
+def _network(core: RCCore, watts: np.ndarray, *, has_power: bool) -> Network:
+    W = core.W.detach().numpy()
+    n_nodes = W.shape[0]
+    rate = np.ones(n_nodes, W.dtype) if core.rate is None else core.rate.numpy()
+    return Network(
+        blocks=_in_blocks(W),
+        rate=np.ascontiguousarray(rate),
+        slowness=np.ascontiguousarray(1 / rate).astype(W.dtype),
+        squash=np.array([core.gain, *SQUASHES[core.activation.name]], dtype=W.dtype),
+        kick=_kick(n_nodes, W.dtype),
+        watts=np.ascontiguousarray(watts, dtype=W.dtype),
+        has_power=has_power,
+        is_uniform=core.rate is None,
+    )
+
+
+@lru_cache(maxsize=16)
+def _kick(n_nodes: int, dtype: np.dtype) -> np.ndarray:
+    """The direction of `analogdeq.solve.attraction`."""
+    return kick(torch.zeros(1, n_nodes, dtype=torch.float64))[0].numpy().astype(dtype)
+
+
+def _in_blocks(W: np.ndarray) -> np.ndarray:
+    """W^T (column block, row block, row, column)."""
+    n_nodes = W.shape[0]
+    n_columns, n_rows = -(-n_nodes // WIDTH), -(-n_nodes // DEPTH)
+    width = NARROW * -(-n_nodes // (n_columns * NARROW))
+    deep = -(-n_nodes // n_rows)
+    padded = np.zeros((n_rows * deep, n_columns * width), W.dtype)
+    padded[:n_nodes, :n_nodes] = W.T
+    return np.ascontiguousarray(padded.reshape(n_rows, deep, n_columns, width).transpose(2, 0, 1, 3))

@@ -1,0 +1,130 @@
+"""Whether rests attract, and samples near them stay: `analogdeq.solve.attraction` and `.outlook`, compiled."""
+
+import math
+
+import numpy as np
+
+from analogdeq.solve.attraction import KICK, OVER, SMALLEST_OFFSET
+from analogdeq.solve.compiled.arithmetic import add_scaled, copy, dot, largest, scale, tanh
+from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.lanes import LEFT, SETTLED
+from analogdeq.solve.compiled.space import apply, build, do_decay, exponential, linearise, row_sum, unfold
+from analogdeq.solve.outlook import LINEAR
+
+SMALL, LARGE = 8, 16
+"""Krylov spaces; what the larger one does not see is left to the loop."""
+POINTS, BLOCKS, FIRST_STEP = 8, 24, 0.5
+"""The future is looked at on blocks of so many points, each twice as long as the one before; the first spacing is so
+much over the largest row sum of the compressed map."""
+
+
+def attract(network, control, lanes, slots, rows):
+    """Leave to the loop those of the samples `rows` whose rests cannot be shown to attract."""
+    for size in (SMALL, LARGE):
+        is_unknown = look(network, control, lanes, slots, rows, min(size, network.rate.shape[0]), False)
+        rows = rows[is_unknown]
+        if rows.shape[0] == 0:
+            return
+    lanes.of["fate"][rows] = LEFT
+
+
+def stay(network, control, lanes, slots, rows):
+    """Give the fate SETTLED to those of the samples `rows` that are certain to stay; their rests attract."""
+    look(network, control, lanes, slots, rows, min(LARGE, network.rate.shape[0]), True)
+
+
+@compiled
+def look(network, control, lanes, slots, rows, size, is_inside):
+    """Follow the linearised flow from the present offsets, slightly perturbed.
+
+    Returns:
+        (row,) bool: whose rests may not attract.
+    """
+    is_unknown = np.zeros(rows.shape[0], np.bool_)
+    n_slots, n_nodes = slots.p.shape
+    pre, slope = np.empty_like(slots.p), np.empty_like(slots.p)
+    length, H = np.zeros(n_slots), np.zeros((n_slots, size + 1, size))
+    for first in range(0, rows.shape[0], n_slots):
+        count = min(n_slots, rows.shape[0] - first)
+        linearise(network, lanes, slots, rows, first, count, pre, slope)
+        for s in range(count):
+            lane = rows[first + s]
+            length[s] = _perturbed(control.band, network.kick, lanes.z[lane], lanes.rest[lane], slots.k[s, 0])
+        build(network, slots, slope, H, size, count)
+        for s in range(count):
+            lane, basis = lanes.of[rows[first + s]], slots.k[s]
+            lane.evaluations += size
+            attracts, stays = _follow(basis, H[s], length[s], n_nodes, control.band, is_inside, slots.p[s])
+            is_unknown[first + s] = not attracts
+            if stays:
+                gap = _nonlinearity(network.squash, pre[s], basis[size], slope[s], length[s])
+                if gap <= LINEAR * length[s] * largest(basis[0]) + control.rounding:
+                    lane.fate = SETTLED
+    return is_unknown
+
+
+@compiled
+def _perturbed(band, kick, z, rest, out):
+    """The offset with a kick in all directions, as a unit vector in `out`; its length."""
+    copy(out, z)
+    add_scaled(out, -1.0, rest)
+    by = max(KICK * math.sqrt(dot(out, out)), SMALLEST_OFFSET * band) / math.sqrt(dot(kick, kick))
+    add_scaled(out, by, kick)
+    length = math.sqrt(dot(out, out))
+    scale(out, 1 / length)
+    return length
+
+
+@compiled
+def _nonlinearity(squash, p, Wv, slope, length):
+    """How far F is from its linearisation at the offset length v at the most, on either side of the rest."""
+    a, c1, c2 = squash[0], squash[2], squash[3]
+    by, gap = p.dtype.type(length), p.dtype.type(0)
+    for i in range(p.shape[0]):
+        x, step = p[i], by * Wv[i]
+        middle, linear = tanh(c2 * x), slope[i] * step
+        above = a * c1 * (tanh(c2 * (x + step)) - middle) - linear
+        below = a * c1 * (tanh(c2 * (x - step)) - middle) + linear
+        gap = max(gap, abs(above), abs(below))
+    return float(gap)
+
+
+@compiled
+def _follow(basis, H_all, length, n_nodes, band, is_inside, row):
+    """Whether everything decays; or, where that is known, whether nothing leaves the band, from the offset on."""
+    size = H_all.shape[1]
+    H, coupling = H_all[:size], H_all[size, size - 1]
+    delta = FIRST_STEP / max(row_sum(H), 1e-9)
+    E = exponential(H, delta)
+    w, v = np.zeros(size), np.zeros(size)
+    w[0] = length
+    peak, defect = 0.0, 0.0
+    for block in range(BLOCKS):
+        for _ in range(POINTS):
+            if is_inside:
+                peak = max(peak, _reach(basis, H, w, v, delta, band, row))
+            defect += coupling * delta * abs(w[size - 1])
+            apply(E, w, v)
+            w, v = v, w
+        left = math.sqrt(dot(w, w))
+        if left < OVER * band:
+            break
+        if block == BLOCKS - 1 or not left < 1e6 * length:
+            return False, False
+        E, delta = np.dot(E, E), 2 * delta
+    if is_inside:
+        return True, peak + 2 * defect <= band
+    return do_decay(H, coupling, E, defect, length, n_nodes), False
+
+
+@compiled
+def _reach(basis, H, w, v, delta, band, row):
+    """How far the state can be from rest until half a step before or after the point w; `v` and `row` are scratch."""
+    apply(H, w, v)
+    reach = math.sqrt(dot(w, w)) + 0.6 * delta * math.sqrt(dot(v, v))
+    if reach <= 0.5 * band:  # the Euclidean norm says enough
+        return reach
+    unfold(basis, w, row)
+    reach = largest(row)
+    unfold(basis, v, row)
+    return reach + 0.6 * delta * largest(row)

@@ -1,0 +1,205 @@
+"""Krylov spaces of the circuit linearised at a rest, and the motion in them."""
+
+import math
+
+import numpy as np
+
+from analogdeq.solve.attraction import KICK, RESOLVED
+from analogdeq.solve.compiled.arithmetic import add_scaled, copy, dot, product, scale, tanh
+from analogdeq.solve.compiled.jit import compiled
+
+SERIES = 10
+"""Terms of the exponential's, whose argument is at most a half in norm."""
+STABLE, SQUARINGS, LEADING = 0.5, 24, 7
+"""A power of the propagator of a norm below this shows that everything decays; so many squarings leave little but the
+leading modes."""
+INVARIANT = 32 * float(np.finfo(np.float32).eps)
+"""What is left of an invariant space is rounding."""
+
+
+@compiled
+def linearise(network, lanes, slots, rows, first, count, pre, slope):
+    """Pre-activations and slopes a phi' at the rests of the samples from `first` on, (slot, node) each; one product."""
+    a, c1, c2 = network.squash[0], network.squash[2], network.squash[3]
+    for s in range(count):
+        copy(slots.points[s], lanes.rest[rows[first + s]])
+    product(network.blocks, slots.points, slots.block, slots.part, pre, count)
+    for s in range(count):
+        lane = rows[first + s]
+        lanes.of[lane].evaluations += 1
+        for i in range(pre.shape[1]):
+            x = pre[s, i] + lanes.current[lane, i]
+            t = tanh(c2 * x)
+            pre[s, i], slope[s, i] = x, a * c1 * c2 * (1 - t * t)
+
+
+@compiled
+def flow(rate, slope, w, v, s):
+    """w_s, which is W v, becomes rate (J - I) v."""
+    for i in range(v.shape[0]):
+        w[s, i] = rate[i] * (slope[s, i] * w[s, i] - v[i])
+
+
+@compiled
+def build(network, slots, slope, H, size, count):
+    """The Krylov spaces of the unit vectors k[s, 0]: a basis in k[s, :size], and H (slot, size + 1, size).
+
+    W times the first vectors stays in k[s, size].
+    """
+    for i in range(H.size):
+        H.flat[i] = 0
+    is_open = np.ones(count, np.bool_)
+    for j in range(size):
+        for s in range(count):
+            copy(slots.points[s], slots.k[s, j])
+        product(network.blocks, slots.points, slots.block, slots.part, slots.p, count)
+        for s in range(count):
+            if j == 0:
+                copy(slots.k[s, size], slots.p[s])
+            flow(network.rate, slope, slots.p, slots.k[s, j], s)
+            is_open[s] = _extend(slots.k[s], slots.p[s], H[s], j, is_open[s])
+
+
+@compiled
+def _extend(basis, w, H, j, is_open):
+    """One more column of H and one more vector of the basis, orthogonalised twice; whether the space goes on."""
+    is_last = j + 1 == H.shape[1]
+    if not is_last:
+        scale(basis[j + 1], 0.0)
+    if not is_open:
+        H[j, j] = -1.0  # a direction that a smaller invariant space never needed
+        return False
+    before = math.sqrt(dot(w, w))
+    for _ in range(2):
+        for i in range(j + 1):
+            part = dot(basis[i], w)
+            H[i, j] += part
+            add_scaled(w, -part, basis[i])
+    norm = math.sqrt(dot(w, w))
+    if not norm > INVARIANT * before:
+        return False
+    H[j + 1, j] = norm
+    if not is_last:
+        add_scaled(basis[j + 1], 1 / norm, w)
+    return True
+
+
+@compiled
+def exponential(H, delta):
+    """exp(delta H) by its series: I + (delta H / 1) (I + (delta H / 2) (I + ..."""
+    total, before = np.eye(H.shape[0]), np.empty_like(H)
+    for k in range(SERIES - 1, 0, -1):
+        total, before = before, total
+        np.dot(H, before, total)
+        for i in range(H.shape[0]):
+            scale(total[i], delta / k)
+            total[i, i] += 1
+    return total
+
+
+@compiled
+def row_sum(H):
+    """max_i sum_j |H_ij|."""
+    most = 0.0
+    for i in range(H.shape[0]):
+        total = 0.0
+        for j in range(H.shape[1]):
+            total += abs(H[i, j])
+        most = max(most, total)
+    return most
+
+
+@compiled
+def apply(A, x, out):
+    """Write A x to `out`, for a matrix too small for a library."""
+    for i in range(A.shape[0]):
+        out[i] = dot(A[i], x)
+
+
+@compiled
+def unfold(basis, w, out):
+    """Write sum_k w_k basis_k to `out`."""
+    scale(out, 0.0)
+    for k in range(w.shape[0]):
+        add_scaled(out, w[k], basis[k])
+
+
+@compiled
+def do_decay(H, coupling, E, defect, length, n_nodes):
+    """Whether all of a state decays, what its space misses included; as `analogdeq.solve.attraction.do_decay`.
+
+    Args:
+        H: (m, m).
+        coupling: by which the map leads out of the space.
+        E: (m, m). exp(s H) for any s > 0.
+        defect: the integral of what leads out.
+        length: of the state.
+        n_nodes: of the network.
+    """
+    E, is_stable = _propagated(E)
+    if not is_stable:
+        return False
+    if H.shape[0] == n_nodes or coupling == 0 or defect <= RESOLVED * KICK * length / math.sqrt(n_nodes):
+        return True
+    growth, last = _rightmost(H, E)
+    return growth + coupling * last < 0
+
+
+@compiled
+def norm_of(E):
+    """The Frobenius norm."""
+    total = 0.0
+    for i in range(E.shape[0]):
+        total += dot(E[i], E[i])
+    return math.sqrt(total)
+
+
+@compiled
+def _propagated(E):
+    """The propagator over a long time, normalised, and whether its powers vanish: no mode of the space grows."""
+    is_stable = False
+    for k in range(SQUARINGS):
+        norm = norm_of(E)
+        is_stable |= norm < STABLE
+        if is_stable and k >= LEADING:
+            break
+        E = np.dot(E, E)
+        if is_stable:
+            for i in range(E.shape[0]):
+                scale(E[i], 1 / (norm * norm))
+    return E, is_stable
+
+
+@compiled
+def _rightmost(H, E):
+    """Real part of the rightmost eigenvalue of H, and the size of the last component of its eigenvector.
+
+    A long propagation leaves a plane in which the leading mode or pair of modes lies; there H is two by two.
+    """
+    size = H.shape[0]
+    x, y, across = np.empty(size), np.empty(size), np.empty(size)
+    for i in range(size):
+        x[i] = E[i].sum()
+    scale(x, 1 / max(math.sqrt(dot(x, x)), 1e-300))
+    apply(H, x, y)
+    a = dot(x, y)
+    copy(across, y)
+    add_scaled(across, -a, x)
+    norm = math.sqrt(dot(across, across))
+    if norm < 1e-9 * math.sqrt(dot(y, y)):
+        return a, abs(x[-1])
+    scale(across, 1 / norm)
+    c = dot(across, y)
+    apply(H, across, y)
+    b, d = dot(x, y), dot(across, y)
+    half, squared = (a + d) / 2, (a - d) ** 2 / 4 + b * c
+    if squared < 0:  # a pair: x (b) + across (half - a + i sqrt(-squared))
+        real, imaginary = b * x[-1] + (half - a) * across[-1], math.sqrt(-squared) * across[-1]
+        length = math.sqrt(b * b + (half - a) ** 2 - squared)
+        return half, math.sqrt(real * real + imaginary * imaginary) / length
+    value = half + math.sqrt(squared)
+    first, second = b, value - a
+    if abs(first) + abs(second) < 1e-12 * (abs(c) + abs(value - d)):
+        first, second = value - d, c
+    length = math.sqrt(first * first + second * second)
+    return value, (abs(first * x[-1] + second * across[-1]) / length if length > 0 else 1.0)

@@ -1,0 +1,106 @@
+"""The samples of a batch that compiled code can settle."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analogdeq.cores.core import Core
+from analogdeq.solve.compiled.arithmetic import TOGETHER
+from analogdeq.solve.compiled.arrival import VECTORS
+from analogdeq.solve.compiled.chunk import settle_chunk
+from analogdeq.solve.compiled.control import control_of
+from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, room_for
+from analogdeq.solve.compiled.network import Network, network_of
+from analogdeq.solve.compiled.outlook import LARGE
+from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.outcome import Outcome
+from analogdeq.solve.rest import rounding
+from analogdeq.solve.slabs import Batch
+from analogdeq.solve.tsit5 import TSIT5
+from analogdeq.solve.verdict import Verdict
+
+FASTEST = {"auto": 30.0, TSIT5.name: 120.0}
+"""Rates beyond which a network is stiff, and the loop's: `auto` may take implicit steps there."""
+ROUGHEST = 32.0
+"""A band must be so many times what F may be wrong by, or rounding decides what is seen of it."""
+
+
+def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, threads: int, unseen: float) -> Tensor:
+    """Settle those of the samples `index` (row,) that compiled code can, and return the others.
+
+    Args:
+        core: the network; where there is no compiled code for it, all samples are returned.
+        batch: its drive and start; the outcomes of settled samples are written.
+        index: (row,) int64.
+        options: of the settle.
+        threads: of the processor.
+        unseen: errors of an energy below this part of the largest power do not count.
+    """
+    if index.numel() == 0 or core.device.type != "cpu" or core.dtype not in (torch.float32, torch.float64):
+        return index
+    if options.band * core.full_scale < ROUGHEST * rounding(core):
+        return index
+    if core.rate is not None and float(core.rate.max()) > FASTEST[options.method]:
+        return index
+    network = network_of(core)
+    if network is None:
+        return index
+    lanes = _lanes(network, batch, index)
+    _run(network, control_of(core, options, unseen=unseen), lanes, threads)
+    return _write(batch.outcome, lanes, index)
+
+
+def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None:
+    """Every thread takes a part of the samples; compiled code does not hold the interpreter's lock."""
+    count = lanes.z.shape[0]
+    parts = max(1, min(threads, -(-count // TOGETHER)))
+    bounds = [count * k // parts for k in range(parts + 1)]
+    jobs = [
+        (network, control, lanes, room_for(network, last - first, max(LARGE + 1, VECTORS)), first, last)
+        for first, last in pairwise(bounds)
+    ]
+    if parts == 1:
+        settle_chunk(*jobs[0])
+        return
+    with ThreadPoolExecutor(parts - 1, thread_name_prefix="settle") as others:
+        running = [others.submit(settle_chunk, *job) for job in jobs[1:]]
+        settle_chunk(*jobs[0])
+    for one in running:
+        one.result()
+
+
+def _lanes(network: Network, batch: Batch, index: Tensor) -> Lanes:
+    """Samples at power-on."""
+    drive = batch.drive.rows(index)
+    current, z = drive.current.numpy(), batch.start[index].numpy()
+    of = np.zeros(z.shape[0], LANE)
+    of["h"], of["ratio_before"], of["distance"] = 0.25 / float(network.rate.max()), 1.0, np.inf
+    of["standing"][:, : drive.standing_power_W.shape[1]] = drive.standing_power_W.numpy()
+    if not (np.isfinite(z.sum()) and np.isfinite(current.sum())):
+        of["fate"][~(np.isfinite(z).all(1) & np.isfinite(current).all(1))] = LEFT
+    dz, rest, exit_state = (torch.empty_like(drive.current).numpy() for _ in range(3))
+    return Lanes(of=of, current=current, z=z, dz=dz, rest=rest, exit_state=exit_state)
+
+
+def _write(out: Outcome, lanes: Lanes, index: Tensor) -> Tensor:
+    """The outcomes of settled samples; the others (row,)."""
+    of = lanes.of
+    is_settled = of["fate"] == SETTLED
+    columns = (
+        (out.z, lanes.rest),
+        (out.z_readout, lanes.exit_state),
+        (out.energy, of["exit_energy"][:, : out.energy.shape[1]]),
+        (out.time_settle, of["exit_time"]),
+        (out.time_end, np.maximum(of["time"], of["exit_time"])),
+        (out.evaluations, of["evaluations"]),
+        (out.rejected, of["rejected"]),
+        (out.steps, of["attempts"] - of["rejected"]),
+    )
+    at = index.numpy()[is_settled]
+    for target, values in columns:
+        target.numpy()[at] = values[is_settled]
+    out.verdict.numpy()[at] = int(Verdict.SETTLED)
+    return index[torch.from_numpy(~is_settled)]

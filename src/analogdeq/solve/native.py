@@ -1,0 +1,79 @@
+"""This package's own settles: compiled code where there is some, the loop for everything else."""
+
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from analogdeq.cores.core import Core, Drive
+from analogdeq.solve.bosh3 import BOSH3
+from analogdeq.solve.loop import SettleLoop
+from analogdeq.solve.options import SettleOptions
+from analogdeq.solve.outcome import Outcome, empty_outcome
+from analogdeq.solve.record import Record, Recorder
+from analogdeq.solve.rodas5p import RODAS5P
+from analogdeq.solve.rosenbrock import Rosenbrock
+from analogdeq.solve.runge_kutta import RungeKutta
+from analogdeq.solve.slabs import Batch, slabs
+from analogdeq.solve.stepper import Stepper
+from analogdeq.solve.switching import Switching
+from analogdeq.solve.tableau import Tableau
+from analogdeq.solve.trace import Trace
+from analogdeq.solve.tsit5 import TSIT5
+
+STAGE_TOLERANCE = 1e-2
+"""Residual of a matrix-free stage, relative to `rtol`: no error estimate sees it."""
+UNSEEN = 1e-8
+"""Times rtol, of the largest energy: errors of energies below it are not controlled."""
+
+_TABLEAUX = {tableau.name: tableau for tableau in (TSIT5, BOSH3)}
+
+
+@torch.inference_mode()  # spares the loop's many small operations autograd's bookkeeping
+def settle_natively(
+    core: Core, drive: Drive, start: Tensor, options: SettleOptions, record: Record | None, threads: int
+) -> tuple[Outcome, Trace | None]:
+    """Settle a batch.
+
+    Args:
+        core: the network.
+        drive: its constant drive, a row per sample.
+        start: (batch, node). Where it begins.
+        options: of the settle.
+        record: which waveforms to record; the loop settles those samples.
+        threads: of the processor, for compiled code; none of it runs on 0.
+    """
+    recorder = None if record is None else Recorder(record, core, drive)
+    batch = Batch(drive=drive, start=start, outcome=empty_outcome(start, len(core.power_terms)), recorder=recorder)
+    left = torch.arange(start.shape[0], device=start.device)
+    recorded = torch.tensor([] if record is None else record.samples, dtype=torch.int64, device=start.device)
+    if threads and options.method in ("auto", TSIT5.name) and has_numba():
+        from analogdeq.solve.compiled.sprint import sprint  # takes a second, and numba is not always there
+
+        others = sprint(core, batch, left[~torch.isin(left, recorded)], options, threads, UNSEEN * options.rtol)
+        left = torch.cat((recorded, others))
+    for index in slabs(left, core.n_nodes, recorded):
+        SettleLoop(core, batch, index, options, _stepper(options)).run()
+    return batch.outcome, None if recorder is None else recorder.finish()
+
+
+@cache
+def has_numba() -> bool:
+    """Whether there is a compiler for `analogdeq.solve.compiled`."""
+    return find_spec("numba") is not None
+
+
+def _stepper(options: SettleOptions) -> Stepper:
+    """The one-step method of that name."""
+    tol = STAGE_TOLERANCE * options.rtol
+
+    def implicit() -> Stepper:
+        return Rosenbrock(RODAS5P, tol=tol)
+
+    def explicit(tableau: Tableau) -> Stepper:
+        return RungeKutta(tableau, tol=UNSEEN * options.rtol)
+
+    if options.method == "auto":
+        return Switching(explicit(TSIT5), implicit, options)
+    return implicit() if options.method == RODAS5P.name else explicit(_TABLEAUX[options.method])

@@ -1,0 +1,151 @@
+"""The pieces of compiled settles, each against numpy or scipy."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.linalg import expm
+
+pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
+
+from analogdeq.solve.compiled import jit
+from analogdeq.solve.compiled.arithmetic import TOGETHER, largest, product, tanh
+from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
+from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.march import march
+from analogdeq.solve.compiled.network import _in_blocks
+from analogdeq.solve.compiled.quadrature import COARSE, FINE, NODES
+from analogdeq.solve.compiled.space import _propagated, _rightmost, do_decay, exponential
+
+RNG = np.random.default_rng(0)
+
+
+def test_machine_code_on_disk_is_used_only_while_no_source_has_changed() -> None:
+    stamp = march._cache._cache_file._source_stamp
+    assert stamp == jit._stamp()
+    assert {"analogdeq.solve.exits", "analogdeq.solve.compiled.space"} <= {name for name, _, _ in stamp}
+
+
+@compiled
+def tanh_of(x, out):
+    for i in range(x.shape[0]):
+        out[i] = tanh(x[i])
+
+
+@compiled
+def largest_of(x):
+    return largest(x)
+
+
+def test_tanh_in_single_precision_is_within_4e_7() -> None:
+    x = np.concatenate((np.linspace(-12, 12, 400_001), 10.0 ** np.linspace(-30, 0, 1000), [0.0, -0.0])).astype(
+        np.float32
+    )
+    out = np.empty_like(x)
+    tanh_of(x, out)
+    exact = np.tanh(x.astype(np.float64))
+    assert np.abs(out - exact).max() < 4e-7
+    is_small = (np.abs(x) > 1e-25) & (np.abs(x) < 1)
+    assert np.abs(out[is_small] / exact[is_small] - 1).max() < 5e-7, "also relative to small values"
+    assert np.abs(out).max() <= 1 + 2**-22
+
+
+def test_tanh_in_double_precision_is_the_librarys() -> None:
+    x = np.linspace(-20, 20, 10_001)
+    out = np.empty_like(x)
+    tanh_of(x, out)
+    np.testing.assert_allclose(out, np.tanh(x), rtol=4e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_entry_is_found_whatever_its_sign_and_place(dtype: type) -> None:
+    for n in (1, 7, 64, 257):
+        for at in (0, n // 2, n - 1):
+            for value in (3.5, -3.5):
+                x = RNG.normal(size=n).astype(dtype).clip(-3, 3)
+                x[at] = value
+                assert largest_of(x) == 3.5
+    assert largest_of(np.zeros(5, dtype)) == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 65, 100, 256, 257, 700])
+@pytest.mark.parametrize("count", [1, TOGETHER, TOGETHER + 3])
+def test_a_product_in_blocks_is_the_product(n: int, count: int) -> None:
+    W, points = RNG.normal(size=(n, n)), RNG.normal(size=(count + 2, n))
+    blocks = _in_blocks(W)
+    assert blocks.shape[2] * blocks.shape[3] * TOGETHER <= 2**18, "larger ones would take threads of BLAS"
+    out = np.full_like(points, np.nan)
+    block, part = np.zeros((count + 2, blocks.shape[2])), np.zeros((TOGETHER, blocks.shape[3]))
+    product(blocks, points, block, part, out, count)
+    np.testing.assert_allclose(out[:count], points[:count] @ W.T, rtol=1e-12, atol=1e-12)
+    assert np.isnan(out[count:]).all(), "other slots are left alone"
+
+
+def test_the_quadratures_are_exact_for_polynomials_of_their_degree() -> None:
+    for degree in range(len(NODES)):
+        assert FINE @ NODES**degree == pytest.approx(1 / (degree + 1), rel=1e-12)
+    for degree in range(5):
+        assert COARSE @ NODES**degree == pytest.approx(1 / (degree + 1), rel=1e-12)
+    assert FINE @ np.exp(-3 * NODES) == pytest.approx(quad(lambda x: math.exp(-3 * x), 0, 1)[0], rel=1e-9)
+
+
+def test_the_exponential_is_scipys() -> None:
+    H = RNG.normal(size=(12, 12))
+    delta = 0.5 / np.abs(H).sum(1).max()
+    np.testing.assert_allclose(exponential(H, delta), expm(delta * H), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rightmost_eigenvalue_and_the_tip_of_its_vector_are_lapacks(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(2, 17))
+    H = rng.normal(size=(m, m)) / m**0.5
+    values, vectors = np.linalg.eig(H)
+    order = np.argsort(-values.real)
+    if m > 2 and values.real[order[0]] - values.real[order[2 if values.imag[order[0]] else 1]] < 0.1:
+        pytest.skip("two rightmost ones too close to tell apart")
+    shift = values.real.max() + 0.3
+    H -= shift * np.eye(m)
+    E, is_stable = _propagated(expm(H))
+    assert is_stable
+    growth, last = _rightmost(H, E)
+    assert growth == pytest.approx(-0.3, abs=1e-3)
+    assert last == pytest.approx(abs(vectors[-1, order[0]]), abs=3e-3)
+
+
+def test_what_grows_does_not_decay_however_little_of_it_there_is() -> None:
+    H = np.diag([-1.0, -2.0, 0.01])
+    assert not do_decay(H, 0.0, expm(H), 0.0, 1.0, 100)
+    assert do_decay(H - 0.02 * np.eye(3), 0.0, expm(H - 0.02 * np.eye(3)), 0.0, 1.0, 100)
+
+
+def test_the_last_exit_of_a_linear_state_is_where_a_dense_grid_sees_it() -> None:
+    certain = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        m, n, band = 6, 40, 1e-3
+        basis = np.linalg.qr(rng.normal(size=(n, m)))[0].T.copy()
+        H = np.zeros((m + 1, m))
+        H[:m] = 0.25 * rng.normal(size=(m, m)) - np.eye(m)
+        way, out = np.zeros((MOST, m)), np.zeros(n)
+        start = 20 * band * n**0.5 * np.eye(m)[0]
+        found = last_exit(basis, H, start[0], 1e-3, band, way, out)
+        if found.after < 0:  # near another exit, or too far
+            continue
+        certain += 1
+        times = np.linspace(0, 40, 40_001)
+        far = np.abs(np.stack(_orbit(expm(H[:m] * times[1]), start, len(times))) @ basis).max(1)
+        assert found.after == pytest.approx(times[np.nonzero(far > band)[0][-1]], abs=2 * times[1])
+        assert np.abs(out).max() == pytest.approx(band, rel=1e-4)
+        weights = weights_at(way, 0.37 * found.after, found.step)
+        exact = expm(H[:m] * 0.37 * found.after) @ start
+        np.testing.assert_allclose(weights, exact, rtol=0, atol=2e-3 * np.abs(exact).max())
+    assert certain >= 9
+
+
+def _orbit(step: np.ndarray, w: np.ndarray, count: int) -> list[np.ndarray]:
+    out = [w]
+    for _ in range(count - 1):
+        out.append(step @ out[-1])
+    return out
