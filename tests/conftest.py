@@ -9,6 +9,8 @@ import torch
 from hypothesis import settings
 
 import approx_guard
+from analogdeq.cores.rc import RCCore
+from analogdeq.solve.settle import settle
 
 # The same examples every time: a suite that fails one day in ten teaches people to run it again.
 settings.register_profile("seeded", derandomize=True)
@@ -18,6 +20,14 @@ approx_guard.install()
 
 # The tensors of these tests are small: a second thread costs more than it computes.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_compiled_is_compiled() -> None:
+    """Once for each precision, before any clock runs or program starts; later sessions find it on disk."""
+    for dtype in (torch.float32, torch.float64):
+        W = torch.tensor([[0.1, 1.2], [-0.4, 0.1]], dtype=dtype)  # no contraction, but Picard iterations converge
+        settle(RCCore(W, torch.eye(2, dtype=dtype), W[0], tau_s=1.0), torch.rand(3, 2, dtype=dtype))
 
 
 @pytest.fixture(autouse=True)
