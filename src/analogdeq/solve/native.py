@@ -1,7 +1,7 @@
 """This package's own settles: compiled code where there is some, the loop for everything else."""
 
 from functools import cache
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ STAGE_TOLERANCE = 1e-2
 """Residual of a matrix-free stage, relative to `rtol`: no error estimate sees it."""
 UNSEEN = 1e-8
 """Times rtol, of the largest energy: errors of energies below it are not controlled."""
+NUMBA = "0.68."
+"""Releases of numba that compile `analogdeq.solve.compiled`; what is stamped there is private to numba."""
 
 _TABLEAUX = {tableau.name: tableau for tableau in (TSIT5, BOSH3)}
 
@@ -60,8 +62,11 @@ def settle_natively(
 
 @cache
 def has_numba() -> bool:
-    """Whether there is a compiler for `analogdeq.solve.compiled`."""
-    return find_spec("numba") is not None
+    """Whether there is a compiler for `analogdeq.solve.compiled`, of a release that it was tried with."""
+    try:
+        return version("numba").startswith(NUMBA)
+    except PackageNotFoundError:
+        return False
 
 
 def _stepper(options: SettleOptions) -> Stepper:

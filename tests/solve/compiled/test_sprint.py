@@ -1,5 +1,7 @@
 """Settles by compiled code, against scipy, against the loop, and against what users get wrong."""
 
+from importlib.metadata import PackageNotFoundError
+
 import numpy as np
 import pytest
 import torch
@@ -158,6 +160,19 @@ def test_without_numba_the_loop_settles_all(monkeypatch: pytest.MonkeyPatch) -> 
     loop = settle(core, u, compiled=False)
     monkeypatch.setattr(native, "has_numba", lambda: False)
     assert torch.equal(settle(core, u).t_settle_s, loop.t_settle_s)
+
+
+@pytest.mark.parametrize("found", ["0.61.0", None])
+def test_another_numba_or_none_is_not_used(monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
+    def version(name: str) -> str:
+        if found is None:
+            raise PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(native, "version", version)
+    native.has_numba.cache_clear()
+    assert not native.has_numba()
+    native.has_numba.cache_clear()
 
 
 def test_what_there_is_no_compiled_code_for_is_the_loops(monkeypatch: pytest.MonkeyPatch) -> None:
