@@ -137,6 +137,13 @@ def copy(out, x):
 
 
 @compiled
+def clear(out):
+    """Write zeros to `out`, whatever it held."""
+    for i in range(out.shape[0]):
+        out[i] = 0
+
+
+@compiled
 def scale(x, factor):
     """Multiply x by a factor."""
     f = x.dtype.type(factor)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import dot, largest, scale
+from analogdeq.solve.compiled.arithmetic import clear, dot, largest, scale
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.space import apply, exponential, norm_of, row_sum, unfold
 from analogdeq.solve.exits import FINE, TURN
@@ -90,7 +90,7 @@ def _walk(E, length, band, way):
         power = np.dot(power, power)
     if not size <= 1:
         return -1, norms
-    scale(way[0], 0.0)
+    clear(way[0])
     way[0, 0] = length
     for k in range(way.shape[0]):
         norms[k] = math.sqrt(dot(way[k], way[k]))

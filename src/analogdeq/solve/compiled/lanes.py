@@ -12,8 +12,8 @@ UNDERWAY, SETTLED, LEFT = 0, 1, 2
 """Fates: still being stepped; settled; left to the loop."""
 STAGES = 7
 """Of the pair."""
-FEW, MANY, LARGE = 16, 64, 300
-"""Samples at work at a time, in networks of fewer nodes than `LARGE`, and of more."""
+FEW, MANY, CACHED_NODES = 16, 64, 300
+"""Samples at work at a time, in networks of so many nodes at the most, and of more."""
 TERMS = 4
 """Of power, at the most."""
 
@@ -88,7 +88,7 @@ def room_for(network: Network, samples: int, vectors: int) -> Slots:
 
     Where W is larger than the nearer caches, more samples at a time read it less often.
     """
-    slots = min(FEW if network.rate.shape[0] <= LARGE else MANY, TOGETHER * -(-samples // TOGETHER))
+    slots = min(FEW if network.rate.shape[0] <= CACHED_NODES else MANY, TOGETHER * -(-samples // TOGETHER))
     _, _, deep, width = network.blocks.shape
     n_nodes, dtype = network.rate.shape[0], torch.from_numpy(network.rate).dtype
 

@@ -164,6 +164,7 @@ def _ends_at_exit(control, lanes, slots, s, i, h):
         theta = _last_exit(lanes, slots, s, i, h, control.band)
         if NEAR_END < theta < 1 - NEAR_END and not lane.is_located:
             lane.h, lane.is_located = theta * h, True
+            lane.rejected += 1
             return True
         if theta >= 0:
             b = weights(theta)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from analogdeq.solve.attraction import KICK, RESOLVED
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy, dot, product, scale, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, dot, product, scale, tanh
 from analogdeq.solve.compiled.jit import compiled
 
 SERIES = 10
@@ -65,7 +65,7 @@ def _extend(basis, w, H, j, is_open):
     """One more column of H and one more vector of the basis, orthogonalised twice; whether the space goes on."""
     is_last = j + 1 == H.shape[1]
     if not is_last:
-        scale(basis[j + 1], 0.0)
+        clear(basis[j + 1])
     if not is_open:
         H[j, j] = -1.0  # a direction that a smaller invariant space never needed
         return False
@@ -119,7 +119,7 @@ def apply(A, x, out):
 @compiled
 def unfold(basis, w, out):
     """Write sum_k w_k basis_k to `out`."""
-    scale(out, 0.0)
+    clear(out)
     for k in range(w.shape[0]):
         add_scaled(out, w[k], basis[k])
 
