@@ -12,8 +12,14 @@ from analogdeq.studies.timing import circumstances, device_named, threads, timed
 def test_work_on_a_gpu_is_waited_for_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: events.append("wait"))
-    timed(lambda: events.append("work"), 2, torch.device("cuda"))
+    timed(lambda: events.append("work"), 2, torch.device("cuda"), warm_s=0.0)
     assert events == ["wait", "work", "wait"] * 3, "one untimed and two timed"
+
+
+def test_short_work_warms_up_for_a_while() -> None:
+    runs: list[float] = []
+    timed(lambda: runs.append(time.perf_counter()), 3, torch.device("cpu"), warm_s=0.05)
+    assert runs[-4] - runs[0] >= 0.04, "the last three are timed"
 
 
 def test_work_on_a_processor_needs_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

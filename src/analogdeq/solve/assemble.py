@@ -83,9 +83,11 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
 def _power_W(core: Core, drive: Drive, z: Tensor) -> Tensor:
     """(batch, term) float64 [W]: what staying at z draws; the last step of a settle ends beside it, inside the band."""
     power_W = torch.zeros(z.shape[0], len(core.power_terms), dtype=torch.float64, device=z.device)
+    if not core.power_terms:
+        return power_W
     nobody = torch.empty(0, dtype=torch.int64, device=z.device)
     everyone = torch.arange(z.shape[0], device=z.device)
-    for rows in slabs(everyone, core.n_nodes, nobody) if core.power_terms else []:
+    for rows in slabs(everyone, core.n_nodes, nobody):
         flow = Flow(core, drive.rows(rows))
         power_W[rows] = flow(flow.start(z[rows]))[:, core.n_nodes :].to(torch.float64)
     return power_W

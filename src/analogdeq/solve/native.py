@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core, Drive
+from analogdeq.linalg.one_thread import one_thread
 from analogdeq.solve.bosh3 import BOSH3
 from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.options import SettleOptions
@@ -47,14 +48,15 @@ def settle_natively(
         threads: of the processor, for compiled code; none of it runs on 0.
     """
     recorder = None if record is None else Recorder(record, core, drive)
-    batch = Batch(drive=drive, start=start, outcome=empty_outcome(start, len(core.power_terms)), recorder=recorder)
-    left = torch.arange(start.shape[0], device=start.device)
     recorded = torch.tensor([] if record is None else record.samples, dtype=torch.int64, device=start.device)
-    if threads and options.method in ("auto", TSIT5.name) and has_numba():
-        from analogdeq.solve.compiled.sprint import sprint  # takes a second, and numba is not always there
+    left = torch.arange(start.shape[0], device=start.device)
+    with one_thread(start):  # torch's own threads would keep the processors from those of compiled code
+        batch = Batch(drive=drive, start=start, outcome=empty_outcome(start, len(core.power_terms)), recorder=recorder)
+        if threads and options.method in ("auto", TSIT5.name) and has_numba():
+            from analogdeq.solve.compiled.sprint import sprint  # takes a second, and numba is not always there
 
-        others = sprint(core, batch, left[~torch.isin(left, recorded)], options, threads, UNSEEN * options.rtol)
-        left = torch.cat((recorded, others))
+            others = sprint(core, batch, left[~torch.isin(left, recorded)], options, threads, UNSEEN * options.rtol)
+            left = torch.cat((recorded, others))
     for index in slabs(left, core.n_nodes, recorded):
         SettleLoop(core, batch, index, options, _stepper(options)).run()
     return batch.outcome, None if recorder is None else recorder.finish()

@@ -13,6 +13,9 @@ import torch
 
 from analogdeq.errors import InputError
 
+WARM_S = 0.1
+"""Of untimed runs before the timed ones."""
+
 
 def device_named(name: str) -> torch.device:
     """The device to run on.
@@ -61,9 +64,16 @@ def seconds_of(work: Callable[[], Any], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def timed(work: Callable[[], Any], repeat: int, device: torch.device) -> tuple[float, float]:
-    """Median and least seconds of `repeat` runs after one untimed."""
+def timed(work: Callable[[], Any], repeat: int, device: torch.device, warm_s: float = WARM_S) -> tuple[float, float]:
+    """Median and least seconds of `repeat` runs, after untimed ones for at least `warm_s` seconds, once at least.
+
+    Threads of what ran before wait busily for some milliseconds, and caches and clocks are those of other work: a few
+    runs of a millisecond would tell of that.
+    """
+    start = time.perf_counter()
     seconds_of(work, device)
+    while time.perf_counter() - start < warm_s:
+        seconds_of(work, device)
     seconds = [seconds_of(work, device) for _ in range(repeat)]
     return statistics.median(seconds), min(seconds)
 

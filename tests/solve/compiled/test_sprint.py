@@ -143,6 +143,12 @@ def test_steps_and_evaluations_are_counted() -> None:
     assert out.evaluations.double().mean().item() < 135
 
 
+def test_what_a_thread_did_not_decide_goes_to_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sprint_module, "settle_chunk", lambda *job: None)
+    core, u = random_core(6, seed=1), random_inputs(40, 3, seed=2)
+    torch.testing.assert_close(settle(core, u).z, settle(core, u, compiled=False).z, rtol=0, atol=0)
+
+
 def test_recorded_samples_are_the_loops_and_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     from analogdeq.solve.record import Record
 

@@ -54,7 +54,7 @@ def product(blocks, points, block, part, out, count):
     """out[s] = W points[s] for the first `count` samples.
 
     Args:
-        blocks: (column block, row block, row, column). W^T, cut so that each block and what it makes stay in the
+        blocks: (row block, column block, row, column). W^T, cut so that each block and what it makes stay in the
             nearest cache, and that no BLAS takes threads of its own for it; zero beyond the last node.
         points: (slot, node). The vectors.
         block: (slot, row). Scratch.
@@ -62,27 +62,29 @@ def product(blocks, points, block, part, out, count):
         out: (slot, node).
         count: samples.
     """
-    n_columns, n_rows, deep, width = blocks.shape
+    n_rows, n_columns, deep, width = blocks.shape
     if n_columns == 1 and n_rows == 1 and width == out.shape[1]:
         np.dot(points[:count], blocks[0, 0], out[:count])
         return
     for r in range(n_rows):
         for c in range(n_columns):
-            wide = min(width, out.shape[1] - c * width)
             for first in range(0, count, TOGETHER):
                 some = min(TOGETHER, count - first)
                 if n_rows == 1:
-                    np.dot(points[first : first + some], blocks[c, 0], part[:some])
+                    np.dot(points[first : first + some], blocks[0, c], part[:some])
                 else:
                     if c == 0:
                         _take(block, points, first, some, r * deep)
-                    np.dot(block[first : first + some], blocks[c, r], part[:some])
+                    np.dot(block[first : first + some], blocks[r, c], part[:some])
                 for s in range(some):
-                    if r == 0:
-                        for k in range(wide):
+                    if (c + 1) * width > out.shape[1]:
+                        for k in range(out.shape[1] - c * width):
+                            out[first + s, c * width + k] = part[s, k] + (out[first + s, c * width + k] if r else 0)
+                    elif r == 0:
+                        for k in range(width):
                             out[first + s, c * width + k] = part[s, k]
                     else:
-                        for k in range(wide):
+                        for k in range(width):
                             out[first + s, c * width + k] += part[s, k]
 
 
@@ -98,27 +100,52 @@ def _take(block, points, first, count, node):
 
 
 WITHOUT_SIGN: dict[Any, Any] = {types.float32: np.int32(2**31 - 1), types.float64: np.int64(2**63 - 1)}
+REAL_OF: dict[Any, Any] = {np.int32: np.float32, np.int64: np.float64}
+"""Without signs, numbers are in the order of their bits, and compilers vectorise a search for the largest only among
+integers."""
 
 
-def largest(x: np.ndarray) -> float:
-    """The largest |x_i|, of contiguous numbers."""
-    return float(np.abs(x).max())
+def size_bits(x: float) -> int:
+    """|x| as an integer: larger for larger numbers, largest for not-a-number."""
+    raise NotImplementedError  # compiled only
 
 
-@overload(largest)
-def _largest_of(x: Any) -> Any:
-    """Without signs, numbers are in the order of their bits, and compilers vectorise the search among integers only."""
-    sign = WITHOUT_SIGN[x.dtype]
+@overload(size_bits)
+def _size_bits_of(x: Any) -> Any:
+    sign = WITHOUT_SIGN[x]
     integer: Any = type(sign)
-    real: Any = np.dtype(x.dtype.name).type
+    real: Any = REAL_OF[integer]
 
-    def largest_of_bits(x: Any) -> float:
-        bits, most = x.view(integer), integer(0)
-        for i in range(bits.shape[0]):
-            most = max(most, bits[i] & sign)
-        return float(integer(most).view(real))
+    def bits(x: Any) -> Any:
+        return integer(real(x).view(integer) & sign)
 
-    return largest_of_bits
+    return bits
+
+
+def from_bits(bits: int, like: float) -> float:
+    """The number, of the type of `like`, that `size_bits` made an integer of."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(from_bits)
+def _from_bits_of(bits: Any, like: Any) -> Any:
+    integer: Any = type(WITHOUT_SIGN[like])
+    real: Any = REAL_OF[integer]
+
+    def number(bits: Any, like: Any) -> float:
+        return float(integer(bits).view(real))
+
+    return number
+
+
+@compiled
+def largest(x):
+    """The largest |x_i|."""
+    zero = x.dtype.type(0)
+    most = size_bits(zero)
+    for i in range(x.shape[0]):
+        most = max(most, size_bits(x[i]))
+    return from_bits(most, zero)
 
 
 @compiled
@@ -134,6 +161,13 @@ def copy(out, x):
     """Write x to `out`; an assignment of slices takes twenty times as long for a few numbers."""
     for i in range(out.shape[0]):
         out[i] = x[i]
+
+
+@compiled
+def copy_row(out, to, x, row):
+    """Write row `row` of x to row `to` of `out`; for few numbers, views of the rows would cost more than the copy."""
+    for i in range(x.shape[1]):
+        out[to, i] = x[row, i]
 
 
 @compiled

@@ -28,6 +28,7 @@ SLOWER = 0.7
 LEAST = 0.03
 
 
+@compiled
 def arrive(network, control, lanes, slots, rows):
     """Give the fate SETTLED to those of the samples `rows` whose arrival the linearised circuit tells.
 

@@ -4,9 +4,8 @@ import numpy as np
 
 from analogdeq.solve.compiled.arrival import arrive
 from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.lanes import LEFT, SETTLED, UNDERWAY, Lanes, Slots
+from analogdeq.solve.compiled.lanes import LEFT, SETTLED, UNDERWAY
 from analogdeq.solve.compiled.march import march
-from analogdeq.solve.compiled.network import Network
 from analogdeq.solve.compiled.outlook import attract, stay
 from analogdeq.solve.compiled.pair import begin
 from analogdeq.solve.compiled.search import search
@@ -17,34 +16,61 @@ INSIDE, CLOSER = 0.5, 0.5
 """In bands: where it is asked whether it stays; and by what factor nearer it is asked again."""
 
 
-def settle_chunk(network: Network, control: np.void, lanes: Lanes, slots: Slots, first: int, last: int) -> None:
+@compiled
+def settle_chunk(network, control, lanes, slots, first, last):
     """Decide the samples from `first` to before `last`: settled, or left to the loop."""
-    of, rows = lanes.of, np.arange(first, last)
-
-    def underway() -> np.ndarray:
-        return rows[of["fate"][rows] == UNDERWAY]
-
-    begin(network, lanes, slots, underway())
-    of["fate"][rows[of["motion"][rows] <= control["search_below"]]] = LEFT  # at rest, perhaps on a saddle
-    march(network, control, lanes, slots, underway(), False)
-    search(network, control, lanes, slots, underway())
-    if not control["is_contraction"]:
-        attract(network, control, lanes, slots, underway())
+    of = lanes.of
+    begin(network, lanes, slots, _underway(of, first, last))
+    for i in range(first, last):
+        if of[i].motion <= control.search_below:
+            of[i].fate = LEFT  # at rest, perhaps on a saddle
+    march(network, control, lanes, slots, _underway(of, first, last), False)
+    search(network, control, lanes, slots, _underway(of, first, last))
+    if not (control.is_contraction or network.is_uniform):  # that Picard iterations converge tells all of equal speeds
+        attract(network, control, lanes, slots, _underway(of, first, last))
     for _ in range(ASKED):
-        rows = underway()
+        rows = _underway(of, first, last)
         if rows.shape[0] == 0:
             return
-        is_outside = of["distance"][rows] > control["band"]
-        outside, inside = rows[is_outside], rows[~is_outside]
+        inside, outside = _sides(of, rows, control.band)
         arrive(network, control, lanes, slots, outside)
-        if control["is_contraction"]:
+        if control.is_contraction:
             trap(network.rate, control, lanes, inside)
         else:
             stay(network, control, lanes, slots, inside)
-        of["goal"][inside] = CLOSER * of["distance"][inside]
-        of["goal"][outside] = np.where(of["goal"] > control["band"], of["goal"], INSIDE * control["band"])[outside]
-        march(network, control, lanes, slots, underway(), True)
-    of["fate"][underway()] = LEFT
+        for i in inside:
+            of[i].goal = CLOSER * of[i].distance
+        for i in outside:
+            if not of[i].goal > control.band:
+                of[i].goal = INSIDE * control.band
+        march(network, control, lanes, slots, _underway(of, first, last), True)
+    for i in _underway(of, first, last):
+        of[i].fate = LEFT
+
+
+@compiled
+def _underway(of, first, last):
+    """(row,) the samples that are neither settled nor left."""
+    rows, count = np.empty(last - first, np.int64), 0
+    for i in range(first, last):
+        if of[i].fate == UNDERWAY:
+            rows[count] = i
+            count += 1
+    return rows[:count]
+
+
+@compiled
+def _sides(of, rows, band):
+    """The samples inside the band, and those outside."""
+    inside, outside, n_inside, n_outside = np.empty_like(rows), np.empty_like(rows), 0, 0
+    for i in rows:
+        if of[i].distance > band:
+            outside[n_outside] = i
+            n_outside += 1
+        else:
+            inside[n_inside] = i
+            n_inside += 1
+    return inside[:n_inside], outside[:n_outside]
 
 
 @compiled

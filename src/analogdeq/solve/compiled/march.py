@@ -2,13 +2,11 @@
 
 import math
 
-import numpy as np
-
 from analogdeq.solve.band import POINTS
-from analogdeq.solve.compiled.arithmetic import copy, distance, largest, multiply
+from analogdeq.solve.compiled.arithmetic import copy, copy_row, distance, largest
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT, STAGES, TERMS
-from analogdeq.solve.compiled.pair import ERROR, WHOLE, attempt, combine, energy_at, weights
+from analogdeq.solve.compiled.pair import ERROR, WHOLE, attempt, combine, energy_at, judge, weights
 from analogdeq.solve.controller import BEFORE, FLOOR, GROW, LEAST_SHARE, NOW, SAFETY, SHRINK
 from analogdeq.solve.tsit5 import TSIT5
 
@@ -33,44 +31,41 @@ def march(network, control, lanes, slots, rows, is_aimed):
 
     Samples that do not get there are left to the loop. Whoever arrives makes room for the next one.
     """
-    nothing = np.zeros((1, network.rate.shape[0]), network.rate.dtype)
+    k, watts, points, lane_of = slots.k, slots.watts, slots.points, slots.lane
+    of, z, dz, slowness = lanes.of, lanes.z, lanes.dz, network.slowness
     count, following = 0, 0
     while True:
-        while count < slots.lane.shape[0] and following < rows.shape[0]:
-            lane = rows[following]
-            slots.lane[count] = lane
-            copy(slots.k[count, 0], lanes.dz[lane])
-            copy(slots.watts[count, 0], lanes.of[lane].watts)
+        while count < lane_of.shape[0] and following < rows.shape[0]:
+            i = rows[following]
+            lane_of[count] = i
+            copy_row(k[count], 0, dz, i)
+            copy(watts[count, 0], of[i].watts)
             count, following = count + 1, following + 1
         if count == 0:
             return
         attempt(network, lanes, slots, count)
         s = 0
         while s < count:
-            i = slots.lane[s]
-            lane, k, watts, scratch = lanes.of[i], slots.k[s], slots.watts[s], slots.p[s]
-            h = lane.h
-            combine(slots.p, nothing, slots.k, s, 0, h, ERROR)
-            error = largest(scratch)
-            multiply(scratch, k[STAGES - 1], network.slowness)
-            motion = largest(scratch)
-            is_accurate = _is_accurate(control, lane, watts, error, motion, network.has_power, network.is_uniform)
+            i = lane_of[s]
+            lane, h = of[i], of[i].h
+            error, motion = judge(k, s, h, slowness)
+            is_accurate = _is_accurate(control, lane, watts[s], error, motion, network.has_power, network.is_uniform)
             if is_accurate and not (is_aimed and _ends_at_exit(control, lanes, slots, s, i, h)):
-                _accept(lane, watts, h, motion, network.has_power)
-                copy(lanes.z[i], slots.points[s])
-                copy(k[0], k[STAGES - 1])
+                _accept(lane, watts[s], h, motion, network.has_power)
+                copy_row(z, i, points, s)
+                copy_row(k[s], 0, k[s], STAGES - 1)
             if not _is_over(control, lane, is_aimed):
                 s += 1
                 continue
-            copy(lanes.dz[i], k[0])
-            copy(lane.watts, watts[0])
+            copy_row(dz, i, k[s], 0)
+            copy(lane.watts, watts[s, 0])
             count -= 1
             if s != count:  # the last one takes its place, and is judged next
-                slots.lane[s] = slots.lane[count]
-                copy(slots.points[s], slots.points[count])
+                lane_of[s] = lane_of[count]
+                copy_row(points, s, points, count)
                 for stage in range(STAGES):
-                    copy(slots.k[s, stage], slots.k[count, stage])
-                    copy(slots.watts[s, stage], slots.watts[count, stage])
+                    copy_row(k[s], stage, k[count], stage)
+                    copy(watts[s, stage], watts[count, stage])
 
 
 @compiled

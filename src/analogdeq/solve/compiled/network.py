@@ -26,7 +26,7 @@ class Network(NamedTuple):
     """tau_i dz_i/dt = -z_i + a (c_0 + c_1 tanh(c_2 p)), p = W z + U u + b, and the watts that go with it.
 
     Attributes:
-        blocks: (column block, row block, row, column). W^T in pieces, zero beyond the last node.
+        blocks: (row block, column block, row, column). W^T in pieces, zero beyond the last node.
         rate: (node,) dz/ds = rate (F - z).
         slowness: (node,) 1 / rate.
         squash: (4,) a, c_0, c_1, c_2.
@@ -93,11 +93,11 @@ def _kick(n_nodes: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _in_blocks(W: np.ndarray) -> np.ndarray:
-    """W^T (column block, row block, row, column)."""
+    """W^T (row block, column block, row, column), each block contiguous and beside the one that is used next."""
     n_nodes = W.shape[0]
     n_columns, n_rows = -(-n_nodes // WIDTH), -(-n_nodes // DEPTH)
     width = NARROW * -(-n_nodes // (n_columns * NARROW))
     deep = -(-n_nodes // n_rows)
     padded = np.zeros((n_rows * deep, n_columns * width), W.dtype)
     padded[:n_nodes, :n_nodes] = W.T
-    return np.ascontiguousarray(padded.reshape(n_rows, deep, n_columns, width).transpose(2, 0, 1, 3))
+    return np.ascontiguousarray(padded.reshape(n_rows, deep, n_columns, width).transpose(0, 2, 1, 3))

@@ -18,6 +18,7 @@ POINTS, BLOCKS, FIRST_STEP = 8, 24, 0.5
 much over the largest row sum of the compressed map."""
 
 
+@compiled
 def attract(network, control, lanes, slots, rows):
     """Leave to the loop those of the samples `rows` whose rests cannot be shown to attract."""
     for size in (SMALL, LARGE):
@@ -25,9 +26,11 @@ def attract(network, control, lanes, slots, rows):
         rows = rows[is_unknown]
         if rows.shape[0] == 0:
             return
-    lanes.of["fate"][rows] = LEFT
+    for i in rows:
+        lanes.of[i].fate = LEFT
 
 
+@compiled
 def stay(network, control, lanes, slots, rows):
     """Give the fate SETTLED to those of the samples `rows` that are certain to stay; their rests attract."""
     look(network, control, lanes, slots, rows, min(LARGE, network.rate.shape[0]), True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import copy, largest, multiply, product, tanh
+from analogdeq.solve.compiled.arithmetic import copy, from_bits, largest, multiply, product, size_bits, tanh
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import STAGES
 from analogdeq.solve.tsit5 import TSIT5
@@ -23,17 +23,17 @@ def attempt(network, lanes, slots, count):
 
     The last one is evaluated at the end of the step, which stays in `points`.
     """
+    points, p, k, watts, lane_of = slots.points, slots.p, slots.k, slots.watts, slots.lane
+    z, of, current, rate, squash = lanes.z, lanes.of, lanes.current, network.rate, network.squash
     for stage in range(1, STAGES):
         for s in range(count):
-            lane = slots.lane[s]
-            combine(slots.points, lanes.z, slots.k, s, lane, lanes.of[lane].h, A[stage])
-        product(network.blocks, slots.points, slots.block, slots.part, slots.p, count)
+            combine(points, z, k, s, lane_of[s], of[lane_of[s]].h, A[stage])
+        product(network.blocks, points, slots.block, slots.part, p, count)
         for s in range(count):
-            lane = slots.lane[s]
-            respond(network.rate, network.squash, slots.points, slots.p, lanes.current, slots.k, s, lane, stage)
-            if network.has_power:
-                standing = lanes.of[lane].standing
-                draw(network.watts, network.squash, slots.points[s], slots.p[s], standing, slots.watts[s, stage])
+            respond(rate, squash, points, p, current, k, s, lane_of[s], stage)
+        if network.has_power:
+            for s in range(count):
+                draw(network.watts, squash, points[s], p[s], of[lane_of[s]].standing, watts[s, stage])
 
 
 @compiled
@@ -56,7 +56,8 @@ def begin(network, lanes, slots, rows):
             lane.evaluations += 1
 
 
-# Rows are picked inside the next two: for few nodes, a slice of an array costs more than the arithmetic done with it.
+# Rows are picked inside the next three, and arrays taken out of their tuples before a loop: for few nodes, a view of an
+# array costs more than the arithmetic done with it.
 
 
 @compiled
@@ -78,6 +79,21 @@ def respond(rate, squash, z, p, current, k, s, lane, stage):
         x = p[s, i] + current[lane, i]
         p[s, i] = x
         k[s, stage, i] = rate[i] * (a * (c0 + c1 * tanh(c2 * x)) - z[s, i])
+
+
+@compiled
+def judge(k, s, h, slowness):
+    """The largest error of a step, and the motion max |F(z) - z| at its end."""
+    of = k.dtype.type
+    e0, e1, e2, e3 = of(h * ERROR[0]), of(h * ERROR[1]), of(h * ERROR[2]), of(h * ERROR[3])
+    e4, e5, e6 = of(h * ERROR[4]), of(h * ERROR[5]), of(h * ERROR[6])
+    error = motion = size_bits(of(0))
+    for i in range(k.shape[2]):
+        last = k[s, 6, i]
+        early = e0 * k[s, 0, i] + e1 * k[s, 1, i] + e2 * k[s, 2, i]
+        error = max(error, size_bits(early + (e3 * k[s, 3, i] + e4 * k[s, 4, i] + e5 * k[s, 5, i] + e6 * last)))
+        motion = max(motion, size_bits(last * slowness[i]))
+    return from_bits(error, of(0)), from_bits(motion, of(0))
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy, distance, product, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, copy_row, distance, from_bits, product, size_bits, tanh
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT
 from analogdeq.solve.rest import PICARD_CONTRACTION, PICARD_ROUND
@@ -18,47 +18,54 @@ def search(network, control, lanes, slots, rows):
     Iterations begin beside the trajectory, so that they end only at what attracts them. A sample that they do not bring
     to its rest is left to the loop, which knows Newton's method; so is one that is inside the band already.
     """
-    before, spent = np.zeros(slots.lane.shape[0]), np.zeros(slots.lane.shape[0], np.int64)
+    points, p, lane_of, of = slots.points, slots.p, slots.lane, lanes.of
+    z, current, rest, squash = lanes.z, lanes.current, lanes.rest, network.squash
+    before, spent = np.zeros(lane_of.shape[0]), np.zeros(lane_of.shape[0], np.int64)
     scratch = np.empty_like(network.rate)
     count, following = 0, 0
     while True:
-        while count < slots.lane.shape[0] and following < rows.shape[0]:
-            lane = rows[following]
-            slots.lane[count], spent[count] = lane, 0
-            copy(slots.points[count], lanes.z[lane])
-            add_scaled(slots.points[count], control.beside, network.kick)
+        while count < lane_of.shape[0] and following < rows.shape[0]:
+            i = rows[following]
+            lane_of[count], spent[count] = i, 0
+            copy_row(points, count, z, i)
+            add_scaled(points[count], control.beside, network.kick)
             count, following = count + 1, following + 1
         if count == 0:
             return
-        product(network.blocks, slots.points, slots.block, slots.part, slots.p, count)
+        product(network.blocks, points, slots.block, slots.part, p, count)
         s = 0
         while s < count:
-            lane, y = slots.lane[s], slots.points[s]
-            _image(network.squash, slots.p[s], lanes.current[lane])
-            residual = distance(slots.p[s], y, scratch)
+            i = lane_of[s]
+            residual = _image(squash, points, p, current, s, i)
             spent[s] += 1
             is_found = residual <= control.found
             if not is_found and _goes_on(residual, before, spent, s):
-                copy(y, slots.p[s])
+                copy_row(points, s, p, s)
                 s += 1
                 continue
-            copy(lanes.rest[lane], y)
-            lanes.of[lane].evaluations += spent[s]
-            lanes.of[lane].distance = distance(lanes.z[lane], y, scratch)
-            if residual > control.good_enough or lanes.of[lane].distance <= control.band:
-                lanes.of[lane].fate = LEFT
+            copy_row(rest, i, points, s)
+            lane = of[i]
+            lane.evaluations += spent[s]
+            lane.distance = distance(z[i], points[s], scratch)
+            if residual > control.good_enough or lane.distance <= control.band:
+                lane.fate = LEFT
             count -= 1
-            slots.lane[s], spent[s], before[s] = slots.lane[count], spent[count], before[count]
-            copy(slots.points[s], slots.points[count])
-            copy(slots.p[s], slots.p[count])
+            lane_of[s], spent[s], before[s] = lane_of[count], spent[count], before[count]
+            copy_row(points, s, points, count)
+            copy_row(p, s, p, count)
 
 
 @compiled
-def _image(squash, p, current):
-    """p, which is W z, becomes F(z)."""
+def _image(squash, z, p, current, s, lane):
+    """p_s, which is W z_s, becomes F(z_s); the largest |F(z_s) - z_s|."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]
-    for i in range(p.shape[0]):
-        p[i] = a * (c0 + c1 * tanh(c2 * (p[i] + current[i])))
+    zero = p.dtype.type(0)
+    most = size_bits(zero)
+    for i in range(p.shape[1]):
+        image = a * (c0 + c1 * tanh(c2 * (p[s, i] + current[lane, i])))
+        most = max(most, size_bits(image - z[s, i]))
+        p[s, i] = image
+    return from_bits(most, zero)
 
 
 @compiled

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from analogdeq.solve.attraction import KICK, RESOLVED
-from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, dot, product, scale, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, copy_row, dot, product, scale, tanh
 from analogdeq.solve.compiled.jit import compiled
 
 SERIES = 10
@@ -46,42 +46,65 @@ def build(network, slots, slope, H, size, count):
 
     W times the first vectors stays in k[s, size].
     """
+    k, points, p, rate = slots.k, slots.points, slots.p, network.rate
     for i in range(H.size):
         H.flat[i] = 0
     is_open = np.ones(count, np.bool_)
     for j in range(size):
         for s in range(count):
-            copy(slots.points[s], slots.k[s, j])
-        product(network.blocks, slots.points, slots.block, slots.part, slots.p, count)
+            copy_row(points, s, k[s], j)
+        product(network.blocks, points, slots.block, slots.part, p, count)
         for s in range(count):
             if j == 0:
-                copy(slots.k[s, size], slots.p[s])
-            flow(network.rate, slope, slots.p, slots.k[s, j], s)
-            is_open[s] = _extend(slots.k[s], slots.p[s], H[s], j, is_open[s])
+                copy_row(k[s], size, p, s)
+            flow(rate, slope, p, points[s], s)
+            is_open[s] = _extend(k[s], p, s, H[s], j, is_open[s])
 
 
 @compiled
-def _extend(basis, w, H, j, is_open):
-    """One more column of H and one more vector of the basis, orthogonalised twice; whether the space goes on."""
+def _extend(basis, w, s, H, j, is_open):
+    """One more column of H and, from w_s, one more vector of the basis; whether the space goes on.
+
+    Orthogonalised once: what that leaves is in H like everything else, so A V = V H + (what leads out) holds as well.
+    """
     is_last = j + 1 == H.shape[1]
     if not is_last:
         clear(basis[j + 1])
     if not is_open:
         H[j, j] = -1.0  # a direction that a smaller invariant space never needed
         return False
-    before = math.sqrt(dot(w, w))
-    for _ in range(2):
-        for i in range(j + 1):
-            part = dot(basis[i], w)
-            H[i, j] += part
-            add_scaled(w, -part, basis[i])
-    norm = math.sqrt(dot(w, w))
+    before = length_of_row(w, s)
+    for i in range(j + 1):
+        H[i, j] = remove(w, s, basis, i)
+    norm = length_of_row(w, s)
     if not norm > INVARIANT * before:
         return False
     H[j + 1, j] = norm
     if not is_last:
-        add_scaled(basis[j + 1], 1 / norm, w)
+        by = w.dtype.type(1 / norm)
+        for i in range(w.shape[1]):
+            basis[j + 1, i] = by * w[s, i]
     return True
+
+
+@compiled
+def length_of_row(w, s):
+    """||w_s||_2."""
+    total = w.dtype.type(0)
+    for i in range(w.shape[1]):
+        total += w[s, i] * w[s, i]
+    return math.sqrt(total)
+
+
+@compiled
+def remove(w, s, basis, j):
+    """Take out of w_s what it has of the unit vector basis_j; how much that was."""
+    part = w.dtype.type(0)
+    for i in range(w.shape[1]):
+        part += basis[j, i] * w[s, i]
+    for i in range(w.shape[1]):
+        w[s, i] -= part * basis[j, i]
+    return float(part)
 
 
 @compiled
@@ -113,15 +136,25 @@ def row_sum(H):
 def apply(A, x, out):
     """Write A x to `out`, for a matrix too small for a library."""
     for i in range(A.shape[0]):
-        out[i] = dot(A[i], x)
+        total = A.dtype.type(0)
+        for j in range(A.shape[1]):
+            total += A[i, j] * x[j]
+        out[i] = total
 
 
 @compiled
 def unfold(basis, w, out):
-    """Write sum_k w_k basis_k to `out`."""
+    """Write sum_k w_k basis_k to `out`, four vectors at a time."""
+    of, whole = out.dtype.type, w.shape[0] // 4 * 4
     clear(out)
-    for k in range(w.shape[0]):
-        add_scaled(out, w[k], basis[k])
+    for k in range(0, whole, 4):
+        w0, w1, w2, w3 = of(w[k]), of(w[k + 1]), of(w[k + 2]), of(w[k + 3])
+        for i in range(out.shape[0]):
+            out[i] += w0 * basis[k, i] + w1 * basis[k + 1, i] + w2 * basis[k + 2, i] + w3 * basis[k + 3, i]
+    for k in range(whole, w.shape[0]):
+        by = of(w[k])
+        for i in range(out.shape[0]):
+            out[i] += by * basis[k, i]
 
 
 @compiled

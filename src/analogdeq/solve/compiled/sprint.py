@@ -1,7 +1,7 @@
 """The samples of a batch that compiled code can settle."""
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from threading import Thread
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
     Args:
         core: the network; where there is no compiled code for it, all samples are returned.
         batch: its drive and start; the outcomes of settled samples are written.
-        index: (row,) int64.
+        index: (row,) int64, ascending.
         options: of the settle.
         threads: of the processor.
         unseen: errors of an energy below this part of the largest power do not count.
@@ -54,7 +54,10 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
 
 
 def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None:
-    """Every thread takes a part of the samples; compiled code does not hold the interpreter's lock."""
+    """Every thread takes a part of the samples; compiled code does not hold the interpreter's lock.
+
+    What a thread that fails has not decided stays underway, and goes to the loop like everything undecided.
+    """
     count = lanes.z.shape[0]
     parts = max(1, min(threads, -(-count // TOGETHER)))
     bounds = [count * k // parts for k in range(parts + 1)]
@@ -65,11 +68,14 @@ def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None
     if parts == 1:
         settle_chunk(*jobs[0])
         return
-    with ThreadPoolExecutor(parts - 1, thread_name_prefix="settle") as others:
-        running = [others.submit(settle_chunk, *job) for job in jobs[1:]]
+    others = [Thread(target=settle_chunk, args=job, name="settle") for job in jobs[1:]]
+    for other in others:  # a pool of threads takes longer to start than a few samples to settle
+        other.start()
+    try:
         settle_chunk(*jobs[0])
-    for one in running:
-        one.result()
+    finally:
+        for other in others:
+            other.join()
 
 
 def _lanes(network: Network, batch: Batch, index: Tensor) -> Lanes:
@@ -99,6 +105,11 @@ def _write(out: Outcome, lanes: Lanes, index: Tensor) -> Tensor:
         (out.rejected, of["rejected"]),
         (out.steps, of["attempts"] - of["rejected"]),
     )
+    if is_settled.all() and len(of) == out.z.shape[0]:
+        for target, values in columns:
+            target.numpy()[:] = values
+        out.verdict.fill_(int(Verdict.SETTLED))
+        return index[:0]
     at = index.numpy()[is_settled]
     for target, values in columns:
         target.numpy()[at] = values[is_settled]
