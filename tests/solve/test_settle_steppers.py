@@ -176,7 +176,7 @@ def test_energies_converge_at_least_at_third_order(name: str) -> None:
     nodal = Nodal.of(placed, u[0], z0=z[0], duration_tau=60)
     exact = nodal.energies_J(0.5 * placed.tau_s)
     errors = []
-    for steps in (4, 8, 16):
+    for steps in (2, 4, 8):  # more of them meet the oracle's own error, 2e-11
         energy = walk(stepper_of(name), placed, u, z, 0.5 / steps, steps)[0] * placed.tau_s
         errors.append(
             [abs(float(energy[k]) / exact[term] - 1) for k, term in enumerate(("crossbar", "feedback", "node"))]

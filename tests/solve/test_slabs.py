@@ -54,9 +54,9 @@ def test_slabs_hold_no_more_numbers_than_allowed_but_enough_samples_for_a_produc
 
 def test_a_batch_in_slabs_gives_what_its_slabs_give_alone(small_slabs: None) -> None:
     core, u = core_and_inputs()
-    whole = settle(core, u)
+    whole = settle(core, u, compiled=False)  # compiled code has no slabs, and company changes its last bits
     for begin in range(0, BATCH, LANES):
-        part = settle(core, u[begin : begin + LANES])
+        part = settle(core, u[begin : begin + LANES], compiled=False)
         for name in ("z", "t_settle_s", "t_end_s", "verdict_code", "evaluations", "steps", "rejected"):
             assert torch.equal(getattr(whole, name)[begin : begin + LANES], getattr(part, name)), name
 

@@ -59,7 +59,7 @@ def cost_ratio(n_nodes: int) -> float:
     Small cores are made of many small operations and few numbers; then the factorisation grows faster than anything
     else, until GMRES takes its place.
     """
-    return 3.0 + (min(n_nodes, LARGEST_DENSE) / 50) ** 2
+    return 3.0 + (n_nodes / 73) ** 2 if n_nodes <= LARGEST_DENSE else 23.0
 
 
 def implicit_pays(progress: Progress, to_go: Tensor, radius: Tensor, n_nodes: int) -> Tensor:

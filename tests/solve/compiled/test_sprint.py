@@ -1,5 +1,6 @@
 """Settles by compiled code, against scipy, against the loop, and against what users get wrong."""
 
+import math
 from importlib.metadata import PackageNotFoundError
 
 import numpy as np
@@ -58,6 +59,15 @@ def test_a_ringing_and_a_spread_network_settle_on_time() -> None:
     for core in (ringing_core(), RCCore(*ringing_core().trainable(), tau_s=spread)):
         u = random_inputs(6, 3, seed=2)
         torch.testing.assert_close(settle(core, u).t_settle_s, dop853(core, u).t_settle_s, rtol=1e-3, atol=0)
+
+
+@pytest.mark.usefixtures("no_loop")
+@pytest.mark.parametrize(("n", "fastest"), [(20, 30.0), (60, 250.0)])
+def test_spread_speeds_settle_on_time_without_the_loop(n: int, fastest: float) -> None:
+    tau = torch.logspace(0.0, -math.log10(fastest), n, dtype=torch.float64)
+    W, U, b = random_core(n, seed=n, radius=0.9).trainable()
+    core, u = RCCore(W, U, b, tau_s=tau), random_inputs(4, 3, seed=n)
+    torch.testing.assert_close(settle(core, u).t_settle_s, dop853(core, u).t_settle_s, rtol=1e-3, atol=0)
 
 
 def test_joules_and_times_are_those_of_the_loop_at_a_tight_tolerance() -> None:

@@ -11,10 +11,10 @@ from analogdeq.solve.controller import BEFORE, FLOOR, GROW, LEAST_SHARE, NOW, SA
 from analogdeq.solve.tsit5 import TSIT5
 
 ORDER = TSIT5.order
-MOST, MOST_SHORT, SHORT = 160, 1000, 0.1
-"""Attempted steps of a sample, and of one whose steps are shorter than that [tau]; the loop gets what takes more."""
-LOOK, LEAST_TIME = 16, 0.2
-"""A sample that has not come this far [tau] after so many attempts is stiff, or something else for the loop."""
+MOST, SHORT = 160, 0.1
+"""Attempted steps of a sample, unless its steps are shorter than that [tau]; the loop gets what takes more."""
+LOOK = 16
+"""Attempts after which a sample must have come some way."""
 LOST = 30.0
 """Farther from its rest than so many times its motion, a sample may be heading for another one."""
 NEAR_END = 0.02
@@ -78,9 +78,9 @@ def _is_over(control, lane, is_aimed):
         is_astray = lane.distance > max(LOST * lane.motion, control.band)
     elif lane.motion <= control.search_below:
         return True
-    most = MOST_SHORT if lane.time < SHORT * lane.attempts else MOST
+    most = control.most_short if lane.time < SHORT * lane.attempts else MOST
     is_stuck = lane.attempts >= min(most, control.max_steps) or lane.time >= control.max_time
-    is_slow = lane.attempts == LOOK and lane.time < LEAST_TIME
+    is_slow = lane.attempts == LOOK and lane.time < control.least_time
     if is_astray or is_stuck or is_slow:
         lane.fate = LEFT
         return True

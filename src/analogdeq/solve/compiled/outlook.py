@@ -5,14 +5,15 @@ import math
 import numpy as np
 
 from analogdeq.solve.attraction import KICK, OVER, SMALLEST_OFFSET
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy, dot, largest, scale, tanh
+from analogdeq.solve.compiled.arithmetic import TOGETHER, add_scaled, copy, dot, largest, scale, tanh
 from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.lanes import LEFT, SETTLED
+from analogdeq.solve.compiled.lanes import LEFT, SETTLED, Slots
 from analogdeq.solve.compiled.space import apply, build, do_decay, exponential, linearise, row_sum, unfold
 from analogdeq.solve.outlook import LINEAR
 
-SMALL, LARGE = 8, 16
-"""Krylov spaces; what the larger one does not see is left to the loop."""
+SIZES, LARGE = (8, 16, 48, 96, 256), 16
+"""Krylov spaces tried in turn, the large ones only where speeds are spread; what the last one does not see is left to
+the loop. And the size that every slot has room for."""
 POINTS, BLOCKS, FIRST_STEP = 8, 24, 0.5
 """The future is looked at on blocks of so many points, each twice as long as the one before; the first spacing is so
 much over the largest row sum of the compressed map."""
@@ -21,13 +22,24 @@ much over the largest row sum of the compressed map."""
 @compiled
 def attract(network, control, lanes, slots, rows):
     """Leave to the loop those of the samples `rows` whose rests cannot be shown to attract."""
-    for size in (SMALL, LARGE):
-        is_unknown = look(network, control, lanes, slots, rows, min(size, network.rate.shape[0]), False)
-        rows = rows[is_unknown]
+    n_nodes = network.rate.shape[0]
+    for size in SIZES:
         if rows.shape[0] == 0:
             return
+        room = slots if size <= LARGE else _with_room(slots, size + 1)
+        rows = rows[look(network, control, lanes, room, rows, min(size, n_nodes), False)]
     for i in rows:
         lanes.of[i].fate = LEFT
+
+
+@compiled
+def _with_room(slots, vectors):
+    """A few slots with room for more vectors."""
+    few = min(TOGETHER, slots.k.shape[0])
+    k = np.zeros((few, vectors, slots.k.shape[2]), slots.k.dtype)
+    return Slots(
+        slots.lane[:few], k, slots.watts[:few], slots.points[:few], slots.p[:few], slots.block[:few], slots.part
+    )
 
 
 @compiled

@@ -22,7 +22,7 @@ from analogdeq.solve.slabs import Batch
 from analogdeq.solve.tsit5 import TSIT5
 from analogdeq.solve.verdict import Verdict
 
-FASTEST = {"auto": 30.0, TSIT5.name: 120.0}
+FASTEST = {"auto": 300.0, TSIT5.name: 1000.0}
 """Rates beyond which a network is stiff, and the loop's: `auto` may take implicit steps there."""
 ROUGHEST = 32.0
 """A band must be so many times what F may be wrong by, or rounding decides what is seen of it."""
