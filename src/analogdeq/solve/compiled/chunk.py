@@ -10,7 +10,7 @@ from analogdeq.solve.compiled.outlook import attract, stay
 from analogdeq.solve.compiled.pair import begin
 from analogdeq.solve.compiled.search import search
 
-ASKED = 16
+ASKED = 32
 """Times a sample is asked about."""
 INSIDE, CLOSER = 0.5, 0.5
 """In bands: where it is asked whether it stays; and by what factor nearer it is asked again."""

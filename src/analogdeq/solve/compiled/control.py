@@ -24,8 +24,7 @@ CONTROL = np.dtype(
         ("blur", "f8"),  # what dz/ds may be wrong by
         ("beside", "f8"),  # searches begin this far beside the trajectory
         ("max_time", "f8"),  # budgets
-        ("max_steps", "i8"),
-        ("most_short", "i8"),  # attempts of a sample that takes short steps; the loop gets what takes more
+        ("max_attempts", "i8"),  # the loop gets what takes more
         ("least_time", "f8"),  # a sample that has not come this far after a few attempts is something else for the loop
         ("is_contraction", "?"),  # whether F is one, so that every rest attracts
     ]
@@ -33,8 +32,8 @@ CONTROL = np.dtype(
 """Lengths in the units of the state, times in tau."""
 
 
-SHORT_STEPS, PER_RATE = 1000, 8
-"""Attempts in short steps, at least, and so many for every unit of the fastest rate: stability takes three or four."""
+ATTEMPTS, PER_RATE = 500, 8
+"""Attempts of a sample, and so many more for every unit of the fastest rate: stability takes three or four."""
 LEAST_TIME, LEAST_STEPS = 0.2, 5.0
 """In tau, and over the fastest rate, the less of which counts."""
 
@@ -57,8 +56,7 @@ def control_of(core: Core, options: SettleOptions, *, unseen: float) -> np.void:
     is_contraction = core.contraction_gap() > 0
     control["beside"] = 0.0 if is_contraction else KICK_BANDS * band
     control["max_time"] = options.max_time_tau
-    control["max_steps"] = options.max_steps
-    control["most_short"] = max(SHORT_STEPS, PER_RATE * fastest)
+    control["max_attempts"] = min(ATTEMPTS + PER_RATE * fastest, options.max_steps)
     control["least_time"] = min(LEAST_TIME, LEAST_STEPS / fastest)
     control["is_contraction"] = is_contraction
     return control[0]

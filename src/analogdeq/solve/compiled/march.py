@@ -11,12 +11,11 @@ from analogdeq.solve.controller import BEFORE, FLOOR, GROW, LEAST_SHARE, NOW, SA
 from analogdeq.solve.tsit5 import TSIT5
 
 ORDER = TSIT5.order
-MOST, SHORT = 160, 0.1
-"""Attempted steps of a sample, unless its steps are shorter than that [tau]; the loop gets what takes more."""
 LOOK = 16
 """Attempts after which a sample must have come some way."""
-LOST = 30.0
-"""Farther from its rest than so many times its motion, a sample may be heading for another one."""
+LOST = 300.0
+"""Farther from its rest than so many times its motion, a sample may be heading for another one: more than a slow mode
+explains."""
 NEAR_END = 0.02
 """Fraction of a step, at either end, in which the interpolant is as good as the step."""
 BISECTIONS = 4
@@ -78,8 +77,7 @@ def _is_over(control, lane, is_aimed):
         is_astray = lane.distance > max(LOST * lane.motion, control.band)
     elif lane.motion <= control.search_below:
         return True
-    most = control.most_short if lane.time < SHORT * lane.attempts else MOST
-    is_stuck = lane.attempts >= min(most, control.max_steps) or lane.time >= control.max_time
+    is_stuck = lane.attempts >= control.max_attempts or lane.time >= control.max_time
     is_slow = lane.attempts == LOOK and lane.time < control.least_time
     if is_astray or is_stuck or is_slow:
         lane.fate = LEFT

@@ -5,10 +5,11 @@ import numpy as np
 from analogdeq.solve.compiled.arithmetic import add_scaled, copy_row, distance, from_bits, product, size_bits, tanh
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT
-from analogdeq.solve.rest import PICARD_CONTRACTION, PICARD_ROUND
+from analogdeq.solve.rest import PICARD_ROUND
 
-MOST = 100
-"""Iterations of a sample."""
+MOST, CONTRACTION = 2500, 0.995
+"""Iterations of a sample, and by what factor each must bring it closer on average. In machine code many of them take less
+time than the loop's few and its Newton steps."""
 
 
 @compiled
@@ -73,6 +74,6 @@ def _goes_on(residual, before, spent, s):
     """Whether iterations contract well enough; looked at once a round, as in `analogdeq.solve.rest`."""
     if spent[s] % PICARD_ROUND != 1:
         return True
-    is_falling = spent[s] == 1 or residual < PICARD_CONTRACTION**PICARD_ROUND * before[s]
+    is_falling = spent[s] == 1 or residual < CONTRACTION**PICARD_ROUND * before[s]
     before[s] = residual
     return is_falling and spent[s] <= MOST
