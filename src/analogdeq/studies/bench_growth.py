@@ -180,11 +180,18 @@ def bench_growth(spec: GrowthSpec, on_point: Callable[[GrowthPoint], None] = lam
     points = []
     with threads(spec.threads):
         about = circumstances(device)
+        _compile(spec, device)
         for axis in AXES:
             for point in _climb(axis, spec, device):
                 on_point(point)
                 points.append(point)
     return Growth(spec=spec, points=tuple(points), circumstances=about)
+
+
+def _compile(spec: GrowthSpec, device: torch.device) -> None:
+    """Settle a few nodes, so that no rung's time holds what is compiled at the first settle on a machine."""
+    core, u, z0 = growth_core(GrowthWork(nodes=8, batch=2, gap=0.5), spec.seed, device)
+    settle(core, u, z0=z0, method=spec.method)
 
 
 def _climb(axis: str, spec: GrowthSpec, device: torch.device) -> Iterator[GrowthPoint]:

@@ -8,8 +8,8 @@ from analogdeq.solve.compiled.lanes import LEFT
 from analogdeq.solve.rest import PICARD_ROUND
 
 MOST, CONTRACTION = 2500, 0.995
-"""Iterations of a sample, and by what factor each must bring it closer on average. In machine code many of them take less
-time than the loop's few and its Newton steps."""
+"""Iterations of a sample, and by what factor each must bring it closer on average. In machine code many of them take
+less time than the loop's few and its Newton steps."""
 
 
 @compiled
