@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy.integrate import quad
 from scipy.linalg import expm
+
+from helpers import random_core
 
 pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
 
@@ -13,10 +16,11 @@ from analogdeq.solve.compiled import jit
 from analogdeq.solve.compiled.arithmetic import TOGETHER, largest, product, tanh
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
 from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.lanes import room_for
 from analogdeq.solve.compiled.march import march
-from analogdeq.solve.compiled.network import _in_blocks
+from analogdeq.solve.compiled.network import _in_blocks, network_of
 from analogdeq.solve.compiled.quadrature import COARSE, FINE, NODES
-from analogdeq.solve.compiled.space import _propagated, _rightmost, do_decay, exponential
+from analogdeq.solve.compiled.space import _propagated, _rightmost, build, do_decay, exponential
 
 RNG = np.random.default_rng(0)
 
@@ -142,6 +146,29 @@ def test_the_last_exit_of_a_linear_state_is_where_a_dense_grid_sees_it() -> None
         exact = expm(H[:m] * 0.37 * found.after) @ start
         np.testing.assert_allclose(weights, exact, rtol=0, atol=2e-3 * np.abs(exact).max())
     assert certain >= 9
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "precise"), [("float32", 12, 1e-3), ("float32", 48, 1e-3), ("float64", 40, 1e-9)]
+)
+def test_a_krylov_space_holds_the_map_and_its_basis_is_orthonormal(dtype: str, size: int, precise: float) -> None:
+    torch_dtype = getattr(torch, dtype)
+    core = random_core(120, seed=0, radius=0.9, dtype=torch_dtype, tau_s=1.0)
+    network, rng = network_of(core), np.random.default_rng(1)
+    slots = room_for(network, 3, size + 1)
+    slope = rng.uniform(0.3, 1, slots.p.shape).astype(dtype)
+    start = rng.normal(size=(3, 120))
+    slots.k[:3, 0] = start / np.linalg.norm(start, axis=1, keepdims=True)
+    H = np.zeros((slots.p.shape[0], size + 1, size))
+    build(network, slots, slope, H, size, 3)
+    for s in range(3):
+        A = np.diag(slope[s]).astype(float) @ core.W.double().numpy() - np.eye(120)
+        V = slots.k[s, :size].astype(float)
+        leads_out = V @ A.T - H[s, :size].T @ V
+        scale = np.linalg.norm(A, 2)
+        assert np.linalg.norm(leads_out[:-1]) < precise * scale
+        assert np.linalg.norm(leads_out[-1]) == pytest.approx(H[s, size, size - 1], rel=precise)
+        assert np.linalg.norm(V @ V.T - np.eye(size), 2) < precise
 
 
 def _orbit(step: np.ndarray, w: np.ndarray, count: int) -> list[np.ndarray]:

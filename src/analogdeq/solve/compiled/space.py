@@ -13,6 +13,8 @@ SERIES = 10
 STABLE, SQUARINGS, LEADING = 0.5, 24, 7
 """A power of the propagator of a norm below this shows that everything decays; so many squarings leave little but the
 leading modes."""
+ONCE = 16
+"""Vectors up to which they are orthogonalised once: angles are right to 1e-4 then, in single precision, as tried."""
 INVARIANT = 32 * float(np.finfo(np.float32).eps)
 """What is left of an invariant space is rounding."""
 
@@ -65,7 +67,8 @@ def build(network, slots, slope, H, size, count):
 def _extend(basis, w, s, H, j, is_open):
     """One more column of H and, from w_s, one more vector of the basis; whether the space goes on.
 
-    Orthogonalised once: what that leaves is in H like everything else, so A V = V H + (what leads out) holds as well.
+    What one orthogonalisation leaves is in H like everything else, so A V = V H + (what leads out) holds as well; it is
+    done again in spaces so large that in single precision the angles would no longer be right.
     """
     is_last = j + 1 == H.shape[1]
     if not is_last:
@@ -74,8 +77,9 @@ def _extend(basis, w, s, H, j, is_open):
         H[j, j] = -1.0  # a direction that a smaller invariant space never needed
         return False
     before = length_of_row(w, s)
-    for i in range(j + 1):
-        H[i, j] = remove(w, s, basis, i)
+    for _ in range(1 if H.shape[1] <= ONCE else 2):
+        for i in range(j + 1):
+            H[i, j] += remove(w, s, basis, i)
     norm = length_of_row(w, s)
     if not norm > INVARIANT * before:
         return False
