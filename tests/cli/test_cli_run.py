@@ -110,7 +110,7 @@ def test_ctrl_c_in_the_middle_says_how_to_go_on_and_that_works(cli: Command, tmp
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=30)[1]
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert f"interrupted; what was written is kept. Go on with: analogdeq train --resume '{folder}'" in said
     assert "Traceback" not in said
 

@@ -129,20 +129,27 @@ def test_a_bad_sample_spoils_no_other() -> None:
     torch.testing.assert_close(out.t_settle_s[rows], good.t_settle_s[rows], rtol=1e-9, atol=0)
 
 
-def test_company_and_threads_change_no_more_than_rounding() -> None:
+def test_company_changes_no_more_than_rounding() -> None:
     core, u = random_core(20, seed=2, radius=0.8), random_inputs(70, 3, seed=2)
     whole = settle(core, u)
     for rows in ([0], [69], list(range(5, 30))):
         part = settle(core, u[rows])
         torch.testing.assert_close(part.t_settle_s, whole.t_settle_s[rows], rtol=1e-9, atol=0)
         assert torch.equal(part.evaluations, whole.evaluations[rows])
-    threads = torch.get_num_threads()
+
+
+def test_the_number_of_threads_changes_not_one_bit() -> None:
+    core = random_core(64, seed=2, radius=0.8, dtype=torch.float32)
+    u, before, times = random_inputs(70, 3, seed=2, dtype=torch.float32), torch.get_num_threads(), []
     try:
-        torch.set_num_threads(3)
-        torch.testing.assert_close(settle(core, u).t_settle_s, whole.t_settle_s, rtol=1e-9, atol=0)
-        assert torch.get_num_threads() == 3, "as many as before"
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            times.append(settle(core, u).t_settle_s)
+            assert torch.get_num_threads() == threads, "as many as before"
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
+    assert torch.equal(times[0], times[1])
+    assert torch.equal(times[0], times[2])
 
 
 def test_steps_and_evaluations_are_counted() -> None:

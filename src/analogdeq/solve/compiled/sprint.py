@@ -12,7 +12,7 @@ from analogdeq.solve.compiled.arithmetic import TOGETHER
 from analogdeq.solve.compiled.arrival import VECTORS
 from analogdeq.solve.compiled.chunk import settle_chunk
 from analogdeq.solve.compiled.control import control_of
-from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, room_for
+from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, Slots, room_for
 from analogdeq.solve.compiled.network import Network, network_of
 from analogdeq.solve.compiled.outlook import LARGE
 from analogdeq.solve.options import SettleOptions
@@ -24,6 +24,8 @@ from analogdeq.solve.verdict import Verdict
 
 FASTEST = {"auto": 300.0, TSIT5.name: 1000.0}
 """Rates beyond which a network is stiff, and the loop's: `auto` may take implicit steps there."""
+PART, MOST_PARTS = 32, 32
+"""Samples that one thread settles together, and into how many parts a batch is cut at the most."""
 ROUGHEST = 32.0
 """A band must be so many times what F may be wrong by, or rounding decides what is seen of it."""
 
@@ -54,28 +56,34 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
 
 
 def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None:
-    """Every thread takes a part of the samples; compiled code does not hold the interpreter's lock.
+    """Settle part after part, on as many threads as there are; compiled code does not hold the interpreter's lock.
 
-    What a thread that fails has not decided stays underway, and goes to the loop like everything undecided.
+    The parts depend on the number of samples alone: company changes last digits, the number of threads must not. What a
+    thread that fails has not decided stays underway, and goes to the loop like everything undecided.
     """
-    count = lanes.z.shape[0]
-    parts = max(1, min(threads, -(-count // TOGETHER)))
-    bounds = [count * k // parts for k in range(parts + 1)]
-    jobs = [
-        (network, control, lanes, room_for(network, last - first, max(LARGE + 1, VECTORS)), first, last)
-        for first, last in pairwise(bounds)
-    ]
-    if parts == 1:
-        settle_chunk(*jobs[0])
-        return
-    others = [Thread(target=settle_chunk, args=job, name="settle") for job in jobs[1:]]
+    bounds = _bounds(lanes.z.shape[0])
+    parts = pairwise(bounds)  # its next one is taken under the interpreter's lock
+    largest = max(last - first for first, last in pairwise(bounds))
+
+    def work(room: Slots) -> None:
+        for first, last in parts:
+            settle_chunk(network, control, lanes, room, first, last)
+
+    rooms = [room_for(network, largest, max(LARGE + 1, VECTORS)) for _ in range(min(threads, len(bounds) - 1))]
+    others = [Thread(target=work, args=(room,), name="settle") for room in rooms[1:]]
     for other in others:  # a pool of threads takes longer to start than a few samples to settle
         other.start()
     try:
-        settle_chunk(*jobs[0])
+        work(rooms[0])
     finally:
         for other in others:
             other.join()
+
+
+def _bounds(count: int) -> list[int]:
+    """Where the parts of so many samples begin and end: two at least where there are two products' worth of them."""
+    parts = min(-(-count // TOGETHER), max(2, -(-count // PART)), MOST_PARTS)
+    return [count * k // parts for k in range(parts + 1)]
 
 
 def _lanes(network: Network, batch: Batch, index: Tensor) -> Lanes:
