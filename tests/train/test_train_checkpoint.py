@@ -56,6 +56,24 @@ def test_a_save_that_fails_keeps_the_checkpoint_before(
     assert [file.name for file in saved.parent.iterdir()] == ["checkpoint.pt"]
 
 
+def test_ctrl_c_while_torch_writes_is_ctrl_c_and_keeps_the_checkpoint_before(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, save = saved.read_bytes(), torch.save
+
+    class Interrupted(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if self.tell():
+                raise KeyboardInterrupt
+            return super().write(data)
+
+    monkeypatch.setattr(torch, "save", lambda content, file: save(content, Interrupted()))
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(saved, {"epoch": 4, "W": torch.arange(2000.0)})
+    assert saved.read_bytes() == before
+    assert [file.name for file in saved.parent.iterdir()] == ["checkpoint.pt"]
+
+
 def test_torch_giving_up_half_way_keeps_the_checkpoint_before(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = saved.read_bytes()
 

@@ -37,6 +37,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
     Raises:
         CheckpointError: if it cannot be written, for example on a full disk.
+        KeyboardInterrupt: as ever; torch's writer makes a RuntimeError of it.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -47,6 +48,8 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
         os.replace(part, path)
     except (OSError, RuntimeError) as error:
         part.unlink(missing_ok=True)
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
         kept = "; the checkpoint before it is untouched" if path.exists() else ""
         raise CheckpointError(f"{path}: the checkpoint cannot be written: {error}{kept}") from None
 
