@@ -13,7 +13,7 @@ from helpers import random_core
 pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
 
 from analogdeq.solve.compiled import jit
-from analogdeq.solve.compiled.arithmetic import TOGETHER, largest, product, tanh
+from analogdeq.solve.compiled.arithmetic import TOGETHER, from_bits, largest, product, size_bits, tanh
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import room_for
@@ -60,6 +60,22 @@ def test_tanh_in_double_precision_is_the_librarys() -> None:
     out = np.empty_like(x)
     tanh_of(x, out)
     np.testing.assert_allclose(out, np.tanh(x), rtol=4e-16)
+
+
+@compiled
+def there_and_back(x, out):
+    for i in range(x.size):
+        out[i] = from_bits(size_bits(x[i]), x[i])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sizes_are_in_the_order_of_their_bits_and_come_back_compiled_or_not(dtype: type) -> None:
+    x = np.array([0.0, -1e-30, 3e-5, -0.5, 1.0, -7e8, np.inf, np.nan], dtype=dtype)
+    bits, out = [size_bits(one) for one in x], np.empty_like(x)
+    assert bits == sorted(bits)
+    there_and_back(x, out)
+    np.testing.assert_array_equal(out, np.abs(x))
+    np.testing.assert_array_equal([from_bits(one, x[0]) for one in bits], np.abs(x))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -25,7 +25,7 @@ from analogdeq.solve.verdict import Verdict
 FASTEST = {"auto": 300.0, TSIT5.name: 1000.0}
 """Rates beyond which a network is stiff, and the loop's: `auto` may take implicit steps there."""
 PART, MOST_PARTS = 32, 32
-"""Samples that one thread settles together, and into how many parts a batch is cut at the most."""
+"""Samples of a part, and parts of a batch at the most; of a larger batch the parts are larger."""
 ROUGHEST = 32.0
 """A band must be so many times what F may be wrong by, or rounding decides what is seen of it."""
 
