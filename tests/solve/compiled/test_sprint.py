@@ -1,6 +1,8 @@
 """Settles by compiled code, against scipy, against the loop, and against what users get wrong."""
 
 import math
+import threading
+import time
 from importlib.metadata import PackageNotFoundError
 
 import numpy as np
@@ -218,6 +220,26 @@ def test_an_interrupt_in_compiled_code_leaves_the_threads_as_they_were(monkeypat
     with pytest.raises(KeyboardInterrupt):
         settle(random_core(6, seed=1), random_inputs(40, 3, seed=2))
     assert torch.get_num_threads() == before
+
+
+def test_after_an_interrupt_no_thread_begins_another_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    def interrupted(*job: int) -> None:
+        begun.append(job[-2])
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+
+    monkeypatch.setattr(sprint_module, "settle_chunk", interrupted)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(KeyboardInterrupt):
+            settle(random_core(6, seed=1), random_inputs(32 * 20, 3, seed=2))
+    finally:
+        torch.set_num_threads(before)
+    assert len(begun) <= 4, "of twenty"
 
 
 def test_memory_is_less_than_the_loops() -> None:

@@ -22,12 +22,14 @@ much over the largest row sum of the compressed map."""
 @compiled
 def attract(network, control, lanes, slots, rows):
     """Leave to the loop those of the samples `rows` whose rests cannot be shown to attract."""
-    n_nodes = network.rate.shape[0]
-    for size in SIZES:
+    n_nodes, size = network.rate.shape[0], 0
+    for larger in SIZES:
         if rows.shape[0] == 0:
             return
-        room = slots if size <= LARGE else _with_room(slots, size + 1)
-        rows = rows[look(network, control, lanes, room, rows, min(size, n_nodes), False)]
+        if size < n_nodes:  # else the whole space was looked at
+            size = min(larger, n_nodes)
+            room = slots if size <= LARGE else _with_room(slots, size + 1)
+            rows = rows[look(network, control, lanes, room, rows, size, False)]
     for i in rows:
         lanes.of[i].fate = LEFT
 

@@ -76,11 +76,11 @@ def _extend(basis, w, s, H, j, is_open):
     if not is_open:
         H[j, j] = -1.0  # a direction that a smaller invariant space never needed
         return False
-    before = length_of_row(w, s)
+    before = _length_of_row(w, s)
     for _ in range(1 if H.shape[1] <= ONCE else 2):
         for i in range(j + 1):
-            H[i, j] += remove(w, s, basis, i)
-    norm = length_of_row(w, s)
+            H[i, j] += _remove(w, s, basis, i)
+    norm = _length_of_row(w, s)
     if not norm > INVARIANT * before:
         return False
     H[j + 1, j] = norm
@@ -92,7 +92,7 @@ def _extend(basis, w, s, H, j, is_open):
 
 
 @compiled
-def length_of_row(w, s):
+def _length_of_row(w, s):
     """||w_s||_2."""
     total = w.dtype.type(0)
     for i in range(w.shape[1]):
@@ -101,7 +101,7 @@ def length_of_row(w, s):
 
 
 @compiled
-def remove(w, s, basis, j):
+def _remove(w, s, basis, j):
     """Take out of w_s what it has of the unit vector basis_j; how much that was."""
     part = w.dtype.type(0)
     for i in range(w.shape[1]):

@@ -76,6 +76,8 @@ def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None
     try:
         work(rooms[0])
     finally:
+        for _ in parts:  # after an interrupt nobody begins another one
+            pass
         for other in others:
             other.join()
 
