@@ -31,7 +31,7 @@ def without_heavy_peers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_tiny_benchmark_gives_finite_rows_of_accurate_solvers() -> None:
     result = bench_settle(TINY)
     assert [row["solver"] for row in result["rows"]] == [
-        "analogdeq tsit5, compiled",
+        "analogdeq auto, compiled",
         "analogdeq tsit5, torch",
         "analogdeq bosh3, torch",
         "torchdiffeq dopri5",

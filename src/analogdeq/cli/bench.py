@@ -89,7 +89,7 @@ def growth(
     points: Annotated[int, typer.Option(min=2, help="Rungs of each ladder.")] = 7,
     repeat: Annotated[int, typer.Option(min=1, help="Timed runs of each point; the median counts.")] = 3,
     seconds_per_point: Annotated[float, typer.Option(min=0.01, help="Skip what is expected to take longer.")] = 6.0,
-    method: Annotated[str, typer.Option(help="Method of the settle.")] = "tsit5",
+    method: Annotated[str, typer.Option(help="Method of the settle.")] = "auto",
     threads: ThreadsOption = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the networks and the states.")] = 0,
     device: DeviceOption = "cpu",

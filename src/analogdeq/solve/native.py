@@ -52,7 +52,7 @@ def settle_natively(
     left = torch.arange(start.shape[0], device=start.device)
     with one_thread(start):  # torch's own threads would keep the processors from those of compiled code
         batch = Batch(drive=drive, start=start, outcome=empty_outcome(start, len(core.power_terms)), recorder=recorder)
-        if threads and options.method in ("auto", TSIT5.name) and has_numba():
+        if threads and options.method == "auto" and has_numba():
             from analogdeq.solve.compiled.sprint import sprint  # takes a second, and numba is not always there
 
             others = sprint(core, batch, left[~torch.isin(left, recorded)], options, threads, UNSEEN * options.rtol)

@@ -56,8 +56,8 @@ def settle(
         record: which samples' waveforms to record.
         throw: raise if a sample does not settle, instead of returning its verdict.
         compiled: whether samples may be settled by compiled code, where numba is installed: those of dense networks
-            with tanh or sigmoid on a processor, by "auto" or "tsit5", that are not recorded. Same equations, tolerances
-            and certificates; steps, and with them last digits, differ.
+            with tanh or sigmoid on a processor, by "auto", that are not recorded. Same equations, tolerances and
+            certificates; they are stepped by their Taylor series, and last digits differ.
 
     Returns:
         One entry per sample: the equilibrium, when it was reached, at what energy, or why it was not.

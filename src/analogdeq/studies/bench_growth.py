@@ -47,7 +47,7 @@ class GrowthSpec:
     points: int = 7
     repeat: int = 3
     seconds_per_point: float = 6.0
-    method: str = "tsit5"
+    method: str = "auto"
     device: str = "cpu"
     threads: int = 2
     seed: int = 0

@@ -106,7 +106,7 @@ def bench_settle(spec: BenchSpec) -> dict[str, Any]:
         floors = _Floors(*_floors_s(core, u))
         rows = [
             _native(core, u, rest, floors, spec, method, compiled)
-            for method, compiled in (("tsit5", True), ("tsit5", False), ("bosh3", False))
+            for method, compiled in (("auto", True), ("tsit5", False), ("bosh3", False))
             if not compiled or (has_numba() and device.type == "cpu")
         ]
         horizon = max(row["interval_tau"] for row in rows)

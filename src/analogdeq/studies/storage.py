@@ -57,7 +57,7 @@ class LiveStorage(TorchDispatchMode):
 
 
 def peak_buffers(
-    core: Core, u: Tensor, method: str = "tsit5", *, compiled: bool = True
+    core: Core, u: Tensor, method: str = "auto", *, compiled: bool = True
 ) -> tuple[float, dict[str, float]]:
     """The most memory a settle holds at once, in buffers of the size of the state (batch, node).
 

@@ -5,7 +5,6 @@ import threading
 import time
 from importlib.metadata import PackageNotFoundError
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -159,7 +158,7 @@ def test_steps_and_evaluations_are_counted() -> None:
     out = settle(core, random_inputs(16, 3, seed=1, dtype=torch.float32))
     besides = out.evaluations - 6 * (out.steps + out.rejected)
     assert besides.min().item() > 1 + 4, "the first evaluation and the search"
-    assert out.evaluations.double().mean().item() < 135
+    assert out.evaluations.double().mean().item() < 115
 
 
 def test_what_a_thread_did_not_decide_goes_to_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,13 +241,13 @@ def test_after_an_interrupt_no_thread_begins_another_part(monkeypatch: pytest.Mo
     assert len(begun) <= 4, "of twenty"
 
 
-def test_memory_is_less_than_the_loops() -> None:
+@pytest.mark.parametrize(("nodes", "batch"), [(64, 512), (256, 128), (512, 256)])
+def test_a_settle_takes_less_than_twelve_state_sized_buffers(nodes: int, batch: int) -> None:
     from analogdeq.studies.bench_settle import BenchSpec
     from analogdeq.studies.bench_settle import random_core as bench_core
     from analogdeq.studies.storage import peak_buffers
 
-    core, u = bench_core(BenchSpec(nodes=64, batch=512))
-    settle(core, u)
+    core, u = bench_core(BenchSpec(nodes=nodes, batch=batch))
+    assert settle(core, u).is_settled.all()
     n_buffers, parts = peak_buffers(core, u)
-    assert n_buffers < 12, parts
-    assert np.isfinite(n_buffers)
+    assert 6 < n_buffers < 12, parts

@@ -12,7 +12,9 @@ In the order in which a sample meets them:
     control.py     what is asked for
     lanes.py       what is known of each sample, and the room it is worked on in
     chunk.py       the steps of a settle, one after the other
-    pair.py        one attempted Runge-Kutta step
+    series.py      Taylor series of trajectories
+    step_size.py   how far a series holds
+    joules.py      what a step costs, by the watts.py of a few states in it
     march.py       steps until a sample is slow, or where it was asked to be asked about
     search.py      the rest ahead
     outlook.py     whether that rest attracts, and a sample near it stays

@@ -7,8 +7,8 @@ from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT, SETTLED, UNDERWAY
 from analogdeq.solve.compiled.march import march
 from analogdeq.solve.compiled.outlook import attract, stay
-from analogdeq.solve.compiled.pair import begin
 from analogdeq.solve.compiled.search import search
+from analogdeq.solve.compiled.series import begin
 
 ASKED = 32
 """Times a sample is asked about."""

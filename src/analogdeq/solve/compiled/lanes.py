@@ -10,10 +10,6 @@ from analogdeq.solve.compiled.network import Network
 
 UNDERWAY, SETTLED, LEFT = 0, 1, 2
 """Fates: still being stepped; settled; left to the loop."""
-STAGES = 7
-"""Of the pair."""
-FEW, MANY, CACHED_NODES = 16, 64, 300
-"""Samples at work at a time, in networks of so many nodes at the most, and of more."""
 TERMS = 4
 """Of power, at the most."""
 
@@ -21,7 +17,7 @@ LANE = np.dtype(
     [
         ("time", "f8"),
         ("h", "f8"),
-        ("ratio_before", "f8"),
+        ("at_most", "f8"),  # no longer steps are tried next
         ("motion", "f8"),
         ("motion_start", "f8"),
         ("distance", "f8"),
@@ -35,7 +31,6 @@ LANE = np.dtype(
         ("rejected", "i8"),
         ("evaluations", "i8"),
         ("fate", "i8"),
-        ("is_located", "?"),  # whether its next step is to end where it enters the band
     ]
 )
 """The numbers of a sample; `analogdeq.solve.lanes` says what most of them mean."""
@@ -48,16 +43,18 @@ class Lanes(NamedTuple):
         of: (lane,) of `LANE`.
         current: (lane, node). U u + b.
         z: (lane, node). State.
-        dz: (lane, node). Its derivative.
+        pre: (lane, node). W z + U u + b there, when it is not at work.
         rest: (lane, node). The equilibrium ahead.
+        pre_rest: (lane, node). W z + U u + b there.
         exit_state: (lane, node). Where it was last outside the band.
     """
 
     of: np.ndarray
     current: np.ndarray
     z: np.ndarray
-    dz: np.ndarray
+    pre: np.ndarray
     rest: np.ndarray
+    pre_rest: np.ndarray
     exit_state: np.ndarray
 
 
@@ -66,30 +63,27 @@ class Slots(NamedTuple):
 
     Attributes:
         lane: (slot,) int64. Which sample each is.
-        k: (slot, stage, node). Derivatives, or a Krylov space.
-        watts: (slot, stage, term).
+        k: (slot, row, node). Coefficients of a series; or a Krylov space, and in the last row the slopes at a rest.
+        size: (slot, 4). Lengths of z_1 / rate, z_1 and the last two coefficients.
         points: (slot, node). What W is applied to.
         p: (slot, node). W times that.
-        block: (slot, row). Scratch of the product.
+        block: (slot, row). Scratch of the product, where W has more than one row of blocks.
         part: (slot, column). Scratch of the product.
     """
 
     lane: np.ndarray
     k: np.ndarray
-    watts: np.ndarray
+    size: np.ndarray
     points: np.ndarray
     p: np.ndarray
     block: np.ndarray
     part: np.ndarray
 
 
-def room_for(network: Network, samples: int, vectors: int) -> Slots:
-    """Empty slots for so many samples, or as many as pay, with so many vectors each.
-
-    Where W is larger than the nearer caches, more samples at a time read it less often.
-    """
-    slots = min(FEW if network.rate.shape[0] <= CACHED_NODES else MANY, TOGETHER * -(-samples // TOGETHER))
-    _, _, deep, width = network.blocks.shape
+def room_for(network: Network, rows: int) -> Slots:
+    """Empty slots for as many samples as share a product, with so many rows each."""
+    slots = TOGETHER
+    n_rows, _, deep, width = network.blocks.shape
     n_nodes, dtype = network.rate.shape[0], torch.from_numpy(network.rate).dtype
 
     def zeros(*shape: int) -> np.ndarray:
@@ -97,10 +91,10 @@ def room_for(network: Network, samples: int, vectors: int) -> Slots:
 
     return Slots(
         lane=np.zeros(slots, np.int64),
-        k=zeros(slots, max(vectors, STAGES), n_nodes),
-        watts=np.zeros((slots, STAGES, TERMS)),
+        k=zeros(slots, rows, n_nodes),
+        size=np.zeros((slots, 4)),
         points=zeros(slots, n_nodes),
         p=zeros(slots, n_nodes),
-        block=zeros(slots, deep),
+        block=zeros(slots, deep if n_rows > 1 else 0),
         part=zeros(TOGETHER, width),
     )

@@ -11,9 +11,11 @@ from analogdeq.solve.compiled.lanes import LEFT, SETTLED, Slots
 from analogdeq.solve.compiled.space import apply, build, do_decay, exponential, linearise, row_sum, unfold
 from analogdeq.solve.outlook import LINEAR
 
-SIZES, LARGE = (8, 16, 48, 96, 256), 16
+SIZES, LARGE = (8, 14, 48, 96, 256), 14
 """Krylov spaces tried in turn, the large ones only where speeds are spread; what the last one does not see is left to
 the loop. And the size that every slot has room for."""
+EXTRA = 2
+"""Rows of a slot besides the basis: W times its first vector, and the slopes."""
 POINTS, BLOCKS, FIRST_STEP = 8, 24, 0.5
 """The future is looked at on blocks of so many points, each twice as long as the one before; the first spacing is so
 much over the largest row sum of the compressed map."""
@@ -28,7 +30,7 @@ def attract(network, control, lanes, slots, rows):
             return
         if size < n_nodes:  # else the whole space was looked at
             size = min(larger, n_nodes)
-            room = slots if size <= LARGE else _with_room(slots, size + 1)
+            room = slots if size <= LARGE else _with_room(slots, size + EXTRA)
             rows = rows[look(network, control, lanes, room, rows, size, False)]
     for i in rows:
         lanes.of[i].fate = LEFT
@@ -40,7 +42,13 @@ def _with_room(slots, vectors):
     few = min(TOGETHER, slots.k.shape[0])
     k = np.zeros((few, vectors, slots.k.shape[2]), slots.k.dtype)
     return Slots(
-        slots.lane[:few], k, slots.watts[:few], slots.points[:few], slots.p[:few], slots.block[:few], slots.part
+        slots.lane[:few],
+        k,
+        slots.size[:few],
+        slots.points[:few],
+        slots.p[:few],
+        slots.block[:few],
+        slots.part,
     )
 
 
@@ -59,22 +67,21 @@ def look(network, control, lanes, slots, rows, size, is_inside):
     """
     is_unknown = np.zeros(rows.shape[0], np.bool_)
     n_slots, n_nodes = slots.p.shape
-    pre, slope = np.empty_like(slots.p), np.empty_like(slots.p)
     length, H = np.zeros(n_slots), np.zeros((n_slots, size + 1, size))
     for first in range(0, rows.shape[0], n_slots):
         count = min(n_slots, rows.shape[0] - first)
-        linearise(network, lanes, slots, rows, first, count, pre, slope)
+        linearise(network, lanes, slots.k, rows, first, count)
         for s in range(count):
             lane = rows[first + s]
             length[s] = _perturbed(control.band, network.kick, lanes.z[lane], lanes.rest[lane], slots.k[s, 0])
-        build(network, slots, slope, H, size, count)
+        build(network, slots, H, size, count)
         for s in range(count):
             lane, basis = lanes.of[rows[first + s]], slots.k[s]
             lane.evaluations += size
             attracts, stays = _follow(basis, H[s], length[s], n_nodes, control.band, is_inside, slots.p[s])
             is_unknown[first + s] = not attracts
             if stays:
-                gap = _nonlinearity(network.squash, pre[s], basis[size], slope[s], length[s])
+                gap = _nonlinearity(network.squash, lanes.pre_rest[rows[first + s]], basis[size], basis[-1], length[s])
                 if gap <= LINEAR * length[s] * largest(basis[0]) + control.rounding:
                     lane.fate = SETTLED
     return is_unknown

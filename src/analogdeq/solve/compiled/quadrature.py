@@ -5,8 +5,6 @@ Source: C. W. Clenshaw, A. R. Curtis, Numer. Math. 2:197 (1960).
 
 import numpy as np
 
-INTERVALS = 8
-
 
 def _weights(n: int) -> np.ndarray:
     """Of the values at (1 - cos(pi k / n)) / 2, k = 0 ... n, for even n: integrals of cos(j theta) sin(theta)."""
@@ -19,8 +17,8 @@ def _weights(n: int) -> np.ndarray:
     return weights
 
 
-NODES = (1 - np.cos(np.pi * np.arange(INTERVALS + 1) / INTERVALS)) / 2
-"""From 0 to 1."""
-FINE = _weights(INTERVALS)
-COARSE = np.zeros_like(FINE)
-COARSE[::2] = _weights(INTERVALS // 2)
+def rule(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes from 0 to 1, their weights, and the weights of the rule of half as many intervals."""
+    coarse = np.zeros(n + 1)
+    coarse[::2] = _weights(n // 2)
+    return (1 - np.cos(np.pi * np.arange(n + 1) / n)) / 2, _weights(n), coarse

@@ -37,7 +37,7 @@ def search(network, control, lanes, slots, rows):
         s = 0
         while s < count:
             i = lane_of[s]
-            residual = _image(squash, points, p, current, s, i)
+            residual = _image(squash, points, p, current, lanes.pre_rest, s, i)
             spent[s] += 1
             is_found = residual <= control.found
             if not is_found and _goes_on(residual, before, spent, s):
@@ -57,13 +57,15 @@ def search(network, control, lanes, slots, rows):
 
 
 @compiled
-def _image(squash, z, p, current, s, lane):
-    """p_s, which is W z_s, becomes F(z_s); the largest |F(z_s) - z_s|."""
+def _image(squash, z, p, current, pre, s, lane):
+    """p_s, which is W z_s, becomes F(z_s), pre_lane the pre-activation; the largest |F(z_s) - z_s|."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]
     zero = p.dtype.type(0)
     most = size_bits(zero)
     for i in range(p.shape[1]):
-        image = a * (c0 + c1 * tanh(c2 * (p[s, i] + current[lane, i])))
+        x = p[s, i] + current[lane, i]
+        image = a * (c0 + c1 * tanh(c2 * x))
+        pre[lane, i] = x
         most = max(most, size_bits(image - z[s, i]))
         p[s, i] = image
     return from_bits(most, zero)

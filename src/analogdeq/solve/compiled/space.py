@@ -20,30 +20,27 @@ INVARIANT = 32 * float(np.finfo(np.float32).eps)
 
 
 @compiled
-def linearise(network, lanes, slots, rows, first, count, pre, slope):
-    """Pre-activations and slopes a phi' at the rests of the samples from `first` on, (slot, node) each; one product."""
-    a, c1, c2 = network.squash[0], network.squash[2], network.squash[3]
-    for s in range(count):
-        copy(slots.points[s], lanes.rest[rows[first + s]])
-    product(network.blocks, slots.points, slots.block, slots.part, pre, count)
+def linearise(network, lanes, k, rows, first, count):
+    """Write the slopes a phi' at the rests of the samples from `first` on to the last rows of k."""
+    a, c1, c2, pre = network.squash[0], network.squash[2], network.squash[3], lanes.pre_rest
+    last = k.shape[1] - 1
     for s in range(count):
         lane = rows[first + s]
-        lanes.of[lane].evaluations += 1
         for i in range(pre.shape[1]):
-            x = pre[s, i] + lanes.current[lane, i]
-            t = tanh(c2 * x)
-            pre[s, i], slope[s, i] = x, a * c1 * c2 * (1 - t * t)
+            t = tanh(c2 * pre[lane, i])
+            k[s, last, i] = a * c1 * c2 * (1 - t * t)
 
 
 @compiled
-def flow(rate, slope, w, v, s):
-    """w_s, which is W v, becomes rate (J - I) v."""
-    for i in range(v.shape[0]):
-        w[s, i] = rate[i] * (slope[s, i] * w[s, i] - v[i])
+def flow(rate, k, w, v, s):
+    """w_s, which is W v_s, becomes rate (J - I) v_s."""
+    last = k.shape[1] - 1
+    for i in range(w.shape[1]):
+        w[s, i] = rate[i] * (k[s, last, i] * w[s, i] - v[s, i])
 
 
 @compiled
-def build(network, slots, slope, H, size, count):
+def build(network, slots, H, size, count):
     """The Krylov spaces of the unit vectors k[s, 0]: a basis in k[s, :size], and H (slot, size + 1, size).
 
     W times the first vectors stays in k[s, size].
@@ -59,7 +56,7 @@ def build(network, slots, slope, H, size, count):
         for s in range(count):
             if j == 0:
                 copy_row(k[s], size, p, s)
-            flow(rate, slope, p, points[s], s)
+            flow(rate, k, p, points, s)
             is_open[s] = _extend(k[s], p, s, H[s], j, is_open[s])
 
 

@@ -1,6 +1,7 @@
 """The samples of a batch that compiled code can settle."""
 
 from itertools import pairwise
+from math import isfinite
 from threading import Thread
 
 import numpy as np
@@ -9,23 +10,25 @@ from torch import Tensor
 
 from analogdeq.cores.core import Core
 from analogdeq.solve.compiled.arithmetic import TOGETHER
-from analogdeq.solve.compiled.arrival import VECTORS
+from analogdeq.solve.compiled.arrival import ROWS as ROWS_OF_ARRIVALS
 from analogdeq.solve.compiled.chunk import settle_chunk
 from analogdeq.solve.compiled.control import control_of
 from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, Slots, room_for
 from analogdeq.solve.compiled.network import Network, network_of
-from analogdeq.solve.compiled.outlook import LARGE
+from analogdeq.solve.compiled.outlook import EXTRA, LARGE
+from analogdeq.solve.compiled.series import ROWS as ROWS_OF_SERIES
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome
 from analogdeq.solve.rest import rounding
 from analogdeq.solve.slabs import Batch
-from analogdeq.solve.tsit5 import TSIT5
 from analogdeq.solve.verdict import Verdict
 
-FASTEST = {"auto": 300.0, TSIT5.name: 1000.0}
-"""Rates beyond which a network is stiff, and the loop's: `auto` may take implicit steps there."""
+FASTEST = 300.0
+"""A rate beyond which a network is stiff, and the loop's: that may take implicit steps."""
 PART, MOST_PARTS = 32, 32
 """Samples of a part, and parts of a batch at the most; of a larger batch the parts are larger."""
+ROWS = max(ROWS_OF_ARRIVALS, ROWS_OF_SERIES, LARGE + EXTRA)
+"""That what a sample is worked on with needs."""
 ROUGHEST = 32.0
 """A band must be so many times what F may be wrong by, or rounding decides what is seen of it."""
 
@@ -45,7 +48,7 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
         return index
     if options.band * core.full_scale < ROUGHEST * rounding(core):
         return index
-    if core.rate is not None and float(core.rate.max()) > FASTEST[options.method]:
+    if core.rate is not None and float(core.rate.max()) > FASTEST:
         return index
     network = network_of(core)
     if network is None:
@@ -63,13 +66,12 @@ def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None
     """
     bounds = _bounds(lanes.z.shape[0])
     parts = pairwise(bounds)  # its next one is taken under the interpreter's lock
-    largest = max(last - first for first, last in pairwise(bounds))
 
     def work(room: Slots) -> None:
         for first, last in parts:
             settle_chunk(network, control, lanes, room, first, last)
 
-    rooms = [room_for(network, largest, max(LARGE + 1, VECTORS)) for _ in range(min(threads, len(bounds) - 1))]
+    rooms = [room_for(network, ROWS) for _ in range(min(threads, len(bounds) - 1))]
     others = [Thread(target=work, args=(room,), name="settle") for room in rooms[1:]]
     for other in others:  # a pool of threads takes longer to start than a few samples to settle
         other.start()
@@ -89,16 +91,24 @@ def _bounds(count: int) -> list[int]:
 
 
 def _lanes(network: Network, batch: Batch, index: Tensor) -> Lanes:
-    """Samples at power-on."""
-    drive = batch.drive.rows(index)
-    current, z = drive.current.numpy(), batch.start[index].numpy()
+    """Samples at power-on. All samples of a batch have their rests and exits written where these are wanted."""
+    is_whole = index.numel() == batch.start.shape[0]
+    drive, out = batch.drive if is_whole else batch.drive.rows(index), batch.outcome
+    current, z = drive.current.detach().contiguous(), batch.start[index]
     of = np.zeros(z.shape[0], LANE)
-    of["h"], of["ratio_before"], of["distance"] = 0.25 / float(network.rate.max()), 1.0, np.inf
+    of["h"], of["at_most"], of["distance"] = 0.25 / float(network.rate.max()), np.inf, np.inf
     of["standing"][:, : drive.standing_power_W.shape[1]] = drive.standing_power_W.numpy()
-    if not (np.isfinite(z.sum()) and np.isfinite(current.sum())):
-        of["fate"][~(np.isfinite(z).all(1) & np.isfinite(current).all(1))] = LEFT
-    dz, rest, exit_state = (torch.empty_like(drive.current).numpy() for _ in range(3))
-    return Lanes(of=of, current=current, z=z, dz=dz, rest=rest, exit_state=exit_state)
+    if not (isfinite(float(z.sum())) and isfinite(float(current.sum()))):
+        of["fate"][(~(z.isfinite().all(1) & current.isfinite().all(1))).numpy()] = LEFT
+    return Lanes(
+        of=of,
+        current=current.numpy(),
+        z=z.numpy(),
+        pre=torch.empty_like(z).numpy(),
+        rest=(out.z if is_whole else torch.empty_like(z)).numpy(),
+        pre_rest=torch.empty_like(z).numpy(),
+        exit_state=(out.z_readout if is_whole else torch.empty_like(z)).numpy(),
+    )
 
 
 def _write(out: Outcome, lanes: Lanes, index: Tensor) -> Tensor:
