@@ -55,7 +55,8 @@ def settle_natively(
         if threads and options.method == "auto" and has_numba():
             from analogdeq.solve.compiled.sprint import sprint  # takes a second, and numba is not always there
 
-            others = sprint(core, batch, left[~torch.isin(left, recorded)], options, threads, UNSEEN * options.rtol)
+            plain = left if record is None else left[~torch.isin(left, recorded)]
+            others = sprint(core, batch, plain, options, threads, UNSEEN * options.rtol)
             left = torch.cat((recorded, others))
     for index in slabs(left, core.n_nodes, recorded):
         SettleLoop(core, batch, index, options, _stepper(options)).run()

@@ -132,15 +132,18 @@ def test_the_rightmost_eigenvalue_and_the_tip_of_its_vector_are_lapacks(seed: in
     H -= shift * np.eye(m)
     E, is_stable = _propagated(expm(H))
     assert is_stable
-    growth, last = _rightmost(H, E)
+    tip = np.zeros(m)
+    tip[-1] = 1.0
+    growth, last = _rightmost(H, E, tip)
     assert growth == pytest.approx(-0.3, abs=1e-3)
     assert last == pytest.approx(abs(vectors[-1, order[0]]), abs=3e-3)
 
 
 def test_what_grows_does_not_decay_however_little_of_it_there_is() -> None:
     H = np.diag([-1.0, -2.0, 0.01])
-    assert not do_decay(H, 0.0, expm(H), 0.0, 1.0, 100)
-    assert do_decay(H - 0.02 * np.eye(3), 0.0, expm(H - 0.02 * np.eye(3)), 0.0, 1.0, 100)
+    none = np.zeros(3)
+    assert not do_decay(H, none, expm(H), 0.0, 1.0, 100)
+    assert do_decay(H - 0.02 * np.eye(3), none, expm(H - 0.02 * np.eye(3)), 0.0, 1.0, 100)
 
 
 def test_the_last_exit_of_a_linear_state_is_where_a_dense_grid_sees_it() -> None:

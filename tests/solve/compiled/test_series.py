@@ -45,7 +45,7 @@ class Begun:
         self.lanes: Lanes = _lanes(self.network, batch, torch.arange(3))
         self.slots: Slots = room_for(self.network, ROWS)
         begin(self.network, self.lanes, self.slots, np.arange(3))
-        scratch = tuple(np.empty(n) for _ in range(3))
+        scratch = tuple(np.empty(n) for _ in range(5))
         expand(self.network, self.slots, scratch, 3)
 
     def derivative(self, s: int) -> Any:

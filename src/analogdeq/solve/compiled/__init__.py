@@ -16,10 +16,13 @@ In the order in which a sample meets them:
     step_size.py   how far a series holds
     joules.py      what a step costs, by the watts.py of a few states in it
     march.py       steps until a sample is slow, or where it was asked to be asked about
+    pulled.py      waveforms of a stiff network in a step
+    wave.py        the same steps for those
+    band_exit.py   when a sample is last outside the band in a step
     search.py      the rest ahead
     outlook.py     whether that rest attracts, and a sample near it stays
     arrival.py     when the linearised circuit brings it there, and its joules on the way
     excursion.py   when a state of the linearised circuit is last outside the band
-    space.py       Krylov spaces
+    space.py       Krylov spaces; inverse_space.py those of stiff networks
     quadrature.py, arithmetic.py, jit.py
 """

@@ -9,6 +9,7 @@ from analogdeq.solve.compiled.march import march
 from analogdeq.solve.compiled.outlook import attract, stay
 from analogdeq.solve.compiled.search import search
 from analogdeq.solve.compiled.series import begin
+from analogdeq.solve.compiled.wave import wave
 
 ASKED = 32
 """Times a sample is asked about."""
@@ -24,7 +25,7 @@ def settle_chunk(network, control, lanes, slots, first, last):
     for i in range(first, last):
         if of[i].motion <= control.search_below:
             of[i].fate = LEFT  # at rest, perhaps on a saddle
-    march(network, control, lanes, slots, _underway(of, first, last), False)
+    _step(network, control, lanes, slots, _underway(of, first, last), False)
     search(network, control, lanes, slots, _underway(of, first, last))
     if not (control.is_contraction or network.is_uniform):  # that Picard iterations converge tells all of equal speeds
         attract(network, control, lanes, slots, _underway(of, first, last))
@@ -33,8 +34,9 @@ def settle_chunk(network, control, lanes, slots, first, last):
         if rows.shape[0] == 0:
             return
         inside, outside = _sides(of, rows, control.band)
-        arrive(network, control, lanes, slots, outside)
-        if control.is_contraction:
+        if not network.is_stiff:
+            arrive(network, control, lanes, slots, outside)
+        if control.is_contraction and not network.is_stiff:
             trap(network.rate, control, lanes, inside)
         else:
             stay(network, control, lanes, slots, inside)
@@ -43,9 +45,18 @@ def settle_chunk(network, control, lanes, slots, first, last):
         for i in outside:
             if not of[i].goal > control.band:
                 of[i].goal = INSIDE * control.band
-        march(network, control, lanes, slots, _underway(of, first, last), True)
+        _step(network, control, lanes, slots, _underway(of, first, last), True)
     for i in _underway(of, first, last):
         of[i].fate = LEFT
+
+
+@compiled
+def _step(network, control, lanes, slots, rows, is_aimed):
+    """By series, or where speeds are widely spread by waveforms."""
+    if network.is_stiff:
+        wave(network, control, lanes, slots, rows, is_aimed)
+    else:
+        march(network, control, lanes, slots, rows, is_aimed)
 
 
 @compiled

@@ -41,22 +41,23 @@ LEAST_TIME, LEAST_STEPS = 0.2, 5.0
 def control_of(core: Core, options: SettleOptions, *, unseen: float) -> np.void:
     """The numbers that the loop goes by too."""
     band = options.band * core.full_scale
-    control = np.zeros(1, CONTROL)
-    control["band"] = band
-    control["rtol"] = options.rtol
-    control["floor"] = options.atol * core.full_scale
-    control["finest"] = finest_tolerance(core, options.atol)
-    control["unseen"] = unseen
-    control["search_below"] = SEARCH_BANDS * band
-    control["found"] = tolerance(core, band)
-    control["good_enough"] = max(tolerance(core, band), 4 * rounding(core))
-    control["rounding"] = 8 * torch.finfo(core.dtype).eps * core.full_scale
     fastest = 1.0 if core.rate is None else float(core.rate.max())
-    control["blur"] = fastest * rounding(core)
-    is_contraction = core.contraction_gap() > 0
-    control["beside"] = 0.0 if is_contraction else KICK_BANDS * band
-    control["max_time"] = options.max_time_tau
-    control["max_attempts"] = min(ATTEMPTS + PER_RATE * fastest, options.max_steps)
-    control["least_time"] = min(LEAST_TIME, LEAST_STEPS / fastest)
-    control["is_contraction"] = is_contraction
-    return control[0]
+    found, noise, is_contraction = tolerance(core, band), rounding(core), core.contraction_gap() > 0
+    numbers = {
+        "band": band,
+        "rtol": options.rtol,
+        "floor": options.atol * core.full_scale,
+        "finest": finest_tolerance(core, options.atol),
+        "unseen": unseen,
+        "search_below": SEARCH_BANDS * band,
+        "found": found,
+        "good_enough": max(found, 4 * noise),
+        "rounding": 8 * torch.finfo(core.dtype).eps * core.full_scale,
+        "blur": fastest * noise,
+        "beside": 0.0 if is_contraction else KICK_BANDS * band,
+        "max_time": options.max_time_tau,
+        "max_attempts": int(min(ATTEMPTS + PER_RATE * fastest, options.max_steps)),
+        "least_time": min(LEAST_TIME, LEAST_STEPS / fastest),
+        "is_contraction": is_contraction,
+    }
+    return np.array([tuple(numbers[name] for name in CONTROL.names or ())], CONTROL)[0]

@@ -1,11 +1,9 @@
 """Steps of each sample until it is slow enough to be aimed, or near enough to its rest to be judged."""
 
-import math
-
 import numpy as np
 
-from analogdeq.solve.band import POINTS
-from analogdeq.solve.compiled.arithmetic import copy, copy_row, distance, product
+from analogdeq.solve.compiled.arithmetic import copy, copy_row, product
+from analogdeq.solve.compiled.band_exit import note_exit
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.joules import charge
 from analogdeq.solve.compiled.lanes import LEFT, TERMS
@@ -29,12 +27,8 @@ LOOK = 16
 LOST = 300.0
 """Farther from its rest than so many times its motion, a sample may be heading for another one: more than a slow mode
 explains."""
-BISECTIONS = 4
-"""Of the subinterval that holds the exit: beside a peak, or where another node becomes the farthest, the distance is no
-exponential."""
 SHORTER = 0.5
 """How much of a step is tried again where its joules were not exact enough."""
-_TINY = 1e-300
 
 
 @compiled
@@ -45,7 +39,7 @@ def march(network, control, lanes, slots, rows, is_aimed):
     """
     points, p, k, lane_of, size = slots.points, slots.p, slots.k, slots.lane, slots.size
     of, z, pre, current, rate, squash = lanes.of, lanes.z, lanes.pre, lanes.current, network.rate, network.squash
-    scratch = (np.empty_like(rate), np.empty_like(rate), np.empty_like(rate))
+    scratch = (np.empty_like(rate), np.empty_like(rate), np.empty_like(rate), np.empty_like(rate), np.empty_like(rate))
     state, has_power = np.empty((1, rate.shape[0]), rate.dtype), network.has_power
     gained, error, watts = np.zeros(TERMS), np.zeros(TERMS), np.zeros(TERMS)
     count, following = 0, 0
@@ -77,13 +71,13 @@ def march(network, control, lanes, slots, rows, is_aimed):
                 respond(rate, squash, points, k, s)
             else:
                 if is_aimed:
-                    _note_exit(network, control, lanes, slots, s, state, scratch[0])
+                    note_exit(network, control, lanes, slots, s, size[s, 1], state, scratch)
                 _accept(lane, gained, watts, has_power)
                 copy_row(z, i, points, s)
                 copy_row(k[s], PUSH, p, s)
                 respond(rate, squash, points, k, s)
                 lane.motion = motion_at(points, network.slowness, s)
-            if not _is_over(control, lane, is_aimed):
+            if not is_over(control, lane, is_aimed):
                 continue
             copy_row(pre, i, k[s], PUSH)
             count -= 1
@@ -95,7 +89,7 @@ def march(network, control, lanes, slots, rows, is_aimed):
 
 
 @compiled
-def _is_over(control, lane, is_aimed):
+def is_over(control, lane, is_aimed):
     """Whether a sample has arrived, or is left to the loop."""
     is_astray = False
     if is_aimed:
@@ -131,67 +125,3 @@ def _is_exact(control, lane, gained, error, watts):
     for term in range(TERMS):
         over += error[term] - unseen > control.rtol * (lane.energy[term] + gained[term])
     return over == 0
-
-
-@compiled
-def _note_exit(network, control, lanes, slots, s, state, scratch):
-    """Note where an aimed sample was last outside the band in this step, and its distance at the end.
-
-    The series is as exact inside a step as at its end.
-    """
-    i = slots.lane[s]
-    lane, rest, h = lanes.of[i], lanes.rest[i], lanes.of[i].h
-    far = distance(slots.points[s], rest, scratch)
-    reach = max(lane.distance, far) + slots.size[s, 1] * h
-    if far > control.band or reach > control.band:
-        theta = 1.0 if far > control.band else _last_exit(network, lanes, slots, s, control.band, state, scratch)
-        if theta >= 0:
-            lane.exit_time = lane.time + theta * h
-            state_at(state, 0, lanes.z, slots.k, network.rate, network.squash, s, i, theta * lanes.of[i].h)
-            copy(lanes.exit_state[i], state[0])
-            if network.has_power:
-                gained, error, watts = np.zeros(TERMS), np.zeros(TERMS), np.zeros(TERMS)
-                charge(network, lanes, slots, s, theta, gained, error, state, scratch, watts)
-                for term in range(TERMS):
-                    lane.exit_energy[term] = lane.energy[term] + gained[term]
-    lane.distance = far
-
-
-@compiled
-def _last_exit(network, lanes, slots, s, band, state, scratch):
-    """The largest fraction of the step at which it is outside the band, -1 if none; as `analogdeq.solve.band`.
-
-    Two nested grids and bisections; what is left of the distance is taken to decay exponentially.
-    """
-    low, width, before, after = 0.0, 1.0, 0.0, 0.0
-    for level in range(2):
-        after = 0.0
-        for point in range(POINTS, -1, -1):
-            before = _distance_at(network, lanes, slots, s, low + width * point / POINTS, state, scratch)
-            if before > band:
-                break
-            after = before
-        if before <= band and level == 0:
-            return -1.0
-        if point == POINTS:  # outside at the end; on the second grid that is rounding
-            return low + width
-        width /= POINTS
-        low += point * width
-    if before <= band:
-        return low
-    for _ in range(BISECTIONS):
-        width /= 2
-        far = _distance_at(network, lanes, slots, s, low + width, state, scratch)
-        if far > band:
-            low, before = low + width, far
-        else:
-            after = far
-    return low + width * min(math.log(before / band) / math.log(before / max(after, 1e-3 * band)), 1.0)
-
-
-@compiled
-def _distance_at(network, lanes, slots, s, theta, state, scratch):
-    """How far from its rest it is at the fraction theta of the step."""
-    i = slots.lane[s]
-    state_at(state, 0, lanes.z, slots.k, network.rate, network.squash, s, i, theta * lanes.of[i].h)
-    return distance(state[0], lanes.rest[i], scratch)

@@ -15,6 +15,8 @@ from analogdeq.solve.attraction import kick
 SQUASHES = {"tanh": (0.0, 1.0, 1.0), "sigmoid": (0.5, 0.5, 0.5)}
 """(c_0, c_1, c_2) of phi(p) = c_0 + c_1 tanh(c_2 p). Activations with kinks are left
 to the loop, which knows how to step across them."""
+STIFF = 30.0
+"""A rate beyond which series, whose steps stability limits, take longer than waveforms."""
 WIDTH, DEPTH = 64, 256
 """Most columns and rows of a block of W^T: 64 x 256 with sixteen samples is 2^18 multiply-accumulates, which OpenBLAS
 does without threads of its own."""
@@ -34,6 +36,7 @@ class Network(NamedTuple):
         watts: (7, node). `CrossbarPower.per_node`.
         has_power: whether there are any.
         is_uniform: whether all rates are 1.
+        is_stiff: whether steps are iterated as waveforms; there are none with watts.
     """
 
     blocks: np.ndarray
@@ -44,6 +47,7 @@ class Network(NamedTuple):
     watts: np.ndarray
     has_power: bool
     is_uniform: bool
+    is_stiff: bool
 
 
 @singledispatch
@@ -83,6 +87,7 @@ def _network(core: RCCore, watts: np.ndarray, *, has_power: bool) -> Network:
         watts=np.ascontiguousarray(watts, dtype=W.dtype),
         has_power=has_power,
         is_uniform=core.rate is None,
+        is_stiff=not has_power and float(rate.max()) > STIFF,
     )
 
 

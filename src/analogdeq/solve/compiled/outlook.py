@@ -6,14 +6,15 @@ import numpy as np
 
 from analogdeq.solve.attraction import KICK, OVER, SMALLEST_OFFSET
 from analogdeq.solve.compiled.arithmetic import TOGETHER, add_scaled, copy, dot, largest, scale, tanh
+from analogdeq.solve.compiled.inverse_space import SHIFT, build_inverse
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT, SETTLED, Slots
 from analogdeq.solve.compiled.space import apply, build, do_decay, exponential, linearise, row_sum, unfold
 from analogdeq.solve.outlook import LINEAR
 
-SIZES, LARGE = (8, 14, 48, 96, 256), 14
+SIZES, LARGE, INVERSE = (8, 14, 48, 96, 256), 14, 8
 """Krylov spaces tried in turn, the large ones only where speeds are spread; what the last one does not see is left to
-the loop. And the size that every slot has room for."""
+the loop. The size that every slot has room for; and that of an inverse map's, of which fewer say as much."""
 EXTRA = 2
 """Rows of a slot besides the basis: W times its first vector, and the slopes."""
 POINTS, BLOCKS, FIRST_STEP = 8, 24, 0.5
@@ -55,7 +56,8 @@ def _with_room(slots, vectors):
 @compiled
 def stay(network, control, lanes, slots, rows):
     """Give the fate SETTLED to those of the samples `rows` that are certain to stay; their rests attract."""
-    look(network, control, lanes, slots, rows, min(LARGE, network.rate.shape[0]), True)
+    size = INVERSE if network.is_stiff else LARGE
+    look(network, control, lanes, slots, rows, min(size, network.rate.shape[0]), True)
 
 
 @compiled
@@ -74,11 +76,16 @@ def look(network, control, lanes, slots, rows, size, is_inside):
         for s in range(count):
             lane = rows[first + s]
             length[s] = _perturbed(control.band, network.kick, lanes.z[lane], lanes.rest[lane], slots.k[s, 0])
-        build(network, slots, H, size, count)
+        if network.is_stiff:
+            products = build_inverse(network, slots, H, size, count)
+        else:
+            products = build(network, slots, H, size, count)
         for s in range(count):
             lane, basis = lanes.of[rows[first + s]], slots.k[s]
-            lane.evaluations += size
-            attracts, stays = _follow(basis, H[s], length[s], n_nodes, control.band, is_inside, slots.p[s])
+            lane.evaluations += products
+            attracts, stays = _follow(
+                basis, H[s], length[s], n_nodes, control.band, is_inside, network.is_stiff, slots.p[s]
+            )
             is_unknown[first + s] = not attracts
             if stays:
                 gap = _nonlinearity(network.squash, lanes.pre_rest[rows[first + s]], basis[size], basis[-1], length[s])
@@ -114,20 +121,21 @@ def _nonlinearity(squash, p, Wv, slope, length):
 
 
 @compiled
-def _follow(basis, H_all, length, n_nodes, band, is_inside, row):
+def _follow(basis, H_all, length, n_nodes, band, is_inside, is_stiff, row):
     """Whether everything decays; or, where that is known, whether nothing leaves the band, from the offset on."""
     size = H_all.shape[1]
-    H, coupling = H_all[:size], H_all[size, size - 1]
+    H, out = H_all[:size], H_all[size]
     delta = FIRST_STEP / max(row_sum(H), 1e-9)
     E = exponential(H, delta)
     w, v = np.zeros(size), np.zeros(size)
     w[0] = length
-    peak, defect = 0.0, 0.0
+    peak, defect, fastest = 0.0, 0.0, 0.0
     for block in range(BLOCKS):
         for _ in range(POINTS):
             if is_inside:
                 peak = max(peak, _reach(basis, H, w, v, delta, band, row))
-            defect += coupling * delta * abs(w[size - 1])
+            leaving = abs(dot(out, w))
+            defect, fastest = defect + delta * leaving, max(fastest, leaving)
             apply(E, w, v)
             w, v = v, w
         left = math.sqrt(dot(w, w))
@@ -136,9 +144,11 @@ def _follow(basis, H_all, length, n_nodes, band, is_inside, row):
         if block == BLOCKS - 1 or not left < 1e6 * length:
             return False, False
         E, delta = np.dot(E, E), 2 * delta
+    if is_stiff:  # what leads out is (I - g A) v there, and by parts that is so much more
+        defect += 2 * SHIFT * fastest
     if is_inside:
         return True, peak + 2 * defect <= band
-    return do_decay(H, coupling, E, defect, length, n_nodes), False
+    return do_decay(H, out, E, defect, length, n_nodes), False
 
 
 @compiled

@@ -63,7 +63,7 @@ def expand(network, slots, scratch, count):
     """
     rate, gain, by = network.rate, network.squash[0] * network.squash[2], network.squash[3]
     points, p, k, block, part = slots.points, slots.p, slots.k, slots.block, slots.part
-    y, t, u = scratch
+    y, t, u, _, _ = scratch
     for s in range(count):
         slots.size[s, 0], slots.size[s, 1] = _lengths(points, network.slowness, s)
     product(network.blocks, points, block, part, p, count)

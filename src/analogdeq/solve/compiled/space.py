@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from analogdeq.solve.attraction import KICK, RESOLVED
-from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, copy_row, dot, product, scale, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, copy_row, dot, largest, product, scale, tanh
 from analogdeq.solve.compiled.jit import compiled
 
 SERIES = 10
@@ -44,6 +44,9 @@ def build(network, slots, H, size, count):
     """The Krylov spaces of the unit vectors k[s, 0]: a basis in k[s, :size], and H (slot, size + 1, size).
 
     W times the first vectors stays in k[s, size].
+
+    Returns:
+        Products with W of every slot.
     """
     k, points, p, rate = slots.k, slots.points, slots.p, network.rate
     for i in range(H.size):
@@ -57,12 +60,15 @@ def build(network, slots, H, size, count):
             if j == 0:
                 copy_row(k[s], size, p, s)
             flow(rate, k, p, points, s)
-            is_open[s] = _extend(k[s], p, s, H[s], j, is_open[s])
+            is_open[s] = extend(k[s], p, s, H[s], j, is_open[s], -1.0)
+    return size
 
 
 @compiled
-def _extend(basis, w, s, H, j, is_open):
+def extend(basis, w, s, H, j, is_open, closed):
     """One more column of H and, from w_s, one more vector of the basis; whether the space goes on.
+
+    In a space that does not, further vectors are zero and have `closed` on the diagonal.
 
     What one orthogonalisation leaves is in H like everything else, so A V = V H + (what leads out) holds as well; it is
     done again in spaces so large that in single precision the angles would no longer be right.
@@ -71,7 +77,7 @@ def _extend(basis, w, s, H, j, is_open):
     if not is_last:
         clear(basis[j + 1])
     if not is_open:
-        H[j, j] = -1.0  # a direction that a smaller invariant space never needed
+        H[j, j] = closed  # a direction that a smaller invariant space never needed
         return False
     before = _length_of_row(w, s)
     for _ in range(1 if H.shape[1] <= ONCE else 2):
@@ -159,12 +165,12 @@ def unfold(basis, w, out):
 
 
 @compiled
-def do_decay(H, coupling, E, defect, length, n_nodes):
+def do_decay(H, out, E, defect, length, n_nodes):
     """Whether all of a state decays, what its space misses included; as `analogdeq.solve.attraction.do_decay`.
 
     Args:
         H: (m, m).
-        coupling: by which the map leads out of the space.
+        out: (m,). How the map leads out of the space.
         E: (m, m). exp(s H) for any s > 0.
         defect: the integral of what leads out.
         length: of the state.
@@ -173,10 +179,10 @@ def do_decay(H, coupling, E, defect, length, n_nodes):
     E, is_stable = _propagated(E)
     if not is_stable:
         return False
-    if H.shape[0] == n_nodes or coupling == 0 or defect <= RESOLVED * KICK * length / math.sqrt(n_nodes):
+    if H.shape[0] == n_nodes or largest(out) == 0 or defect <= RESOLVED * KICK * length / math.sqrt(n_nodes):
         return True
-    growth, last = _rightmost(H, E)
-    return growth + coupling * last < 0
+    growth, leaving = _rightmost(H, E, out)
+    return growth + leaving < 0
 
 
 @compiled
@@ -205,8 +211,8 @@ def _propagated(E):
 
 
 @compiled
-def _rightmost(H, E):
-    """Real part of the rightmost eigenvalue of H, and the size of the last component of its eigenvector.
+def _rightmost(H, E, out):
+    """Real part of the rightmost eigenvalue of H, and how fast its eigenvector leads out of the space.
 
     A long propagation leaves a plane in which the leading mode or pair of modes lies; there H is two by two.
     """
@@ -221,14 +227,15 @@ def _rightmost(H, E):
     add_scaled(across, -a, x)
     norm = math.sqrt(dot(across, across))
     if norm < 1e-9 * math.sqrt(dot(y, y)):
-        return a, abs(x[-1])
+        return a, abs(dot(out, x))
     scale(across, 1 / norm)
+    by_x, by_across = dot(out, x), dot(out, across)
     c = dot(across, y)
     apply(H, across, y)
     b, d = dot(x, y), dot(across, y)
     half, squared = (a + d) / 2, (a - d) ** 2 / 4 + b * c
     if squared < 0:  # a pair: x (b) + across (half - a + i sqrt(-squared))
-        real, imaginary = b * x[-1] + (half - a) * across[-1], math.sqrt(-squared) * across[-1]
+        real, imaginary = b * by_x + (half - a) * by_across, math.sqrt(-squared) * by_across
         length = math.sqrt(b * b + (half - a) ** 2 - squared)
         return half, math.sqrt(real * real + imaginary * imaginary) / length
     value = half + math.sqrt(squared)
@@ -236,4 +243,4 @@ def _rightmost(H, E):
     if abs(first) + abs(second) < 1e-12 * (abs(c) + abs(value - d)):
         first, second = value - d, c
     length = math.sqrt(first * first + second * second)
-    return value, (abs(first * x[-1] + second * across[-1]) / length if length > 0 else 1.0)
+    return value, (abs(first * by_x + second * by_across) / length if length > 0 else largest(out))

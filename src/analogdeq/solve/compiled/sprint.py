@@ -24,7 +24,7 @@ from analogdeq.solve.slabs import Batch
 from analogdeq.solve.verdict import Verdict
 
 FASTEST = 300.0
-"""A rate beyond which a network is stiff, and the loop's: that may take implicit steps."""
+"""A rate beyond which a network with watts is the loop's, which may take implicit steps."""
 PART, MOST_PARTS = 32, 32
 """Samples of a part, and parts of a batch at the most; of a larger batch the parts are larger."""
 ROWS = max(ROWS_OF_ARRIVALS, ROWS_OF_SERIES, LARGE + EXTRA)
@@ -48,10 +48,8 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
         return index
     if options.band * core.full_scale < ROUGHEST * rounding(core):
         return index
-    if core.rate is not None and float(core.rate.max()) > FASTEST:
-        return index
     network = network_of(core)
-    if network is None:
+    if network is None or (float(network.rate.max()) > FASTEST and not network.is_stiff):
         return index
     lanes = _lanes(network, batch, index)
     _run(network, control_of(core, options, unseen=unseen), lanes, threads)
@@ -115,9 +113,8 @@ def _write(out: Outcome, lanes: Lanes, index: Tensor) -> Tensor:
     """The outcomes of settled samples; the others (row,)."""
     of = lanes.of
     is_settled = of["fate"] == SETTLED
-    columns = (
-        (out.z, lanes.rest),
-        (out.z_readout, lanes.exit_state),
+    states = ((out.z, lanes.rest), (out.z_readout, lanes.exit_state))
+    numbers = (
         (out.energy, of["exit_energy"][:, : out.energy.shape[1]]),
         (out.time_settle, of["exit_time"]),
         (out.time_end, np.maximum(of["time"], of["exit_time"])),
@@ -125,13 +122,14 @@ def _write(out: Outcome, lanes: Lanes, index: Tensor) -> Tensor:
         (out.rejected, of["rejected"]),
         (out.steps, of["attempts"] - of["rejected"]),
     )
-    if is_settled.all() and len(of) == out.z.shape[0]:
-        for target, values in columns:
+    is_whole = len(of) == out.z.shape[0]  # then the states are in their place
+    if is_whole and is_settled.all():
+        for target, values in numbers:
             target.numpy()[:] = values
         out.verdict.fill_(int(Verdict.SETTLED))
         return index[:0]
     at = index.numpy()[is_settled]
-    for target, values in columns:
+    for target, values in numbers if is_whole else (*states, *numbers):
         target.numpy()[at] = values[is_settled]
     out.verdict.numpy()[at] = int(Verdict.SETTLED)
     return index[torch.from_numpy(~is_settled)]

@@ -34,12 +34,12 @@ def step_size(control, lane, size, s, is_uniform):
     left_out = REST * max(by_last, by_other, _TINY) / motion
     h = lane.h
     for _ in range(ROUNDS):
-        h = (_allowed(control, lane, h, is_uniform) / left_out) ** (1 / (PRODUCTS + 1))
+        h = (allowed(control, lane, h, is_uniform) / left_out) ** (1 / (PRODUCTS + 1))
     return min(h, lane.at_most)
 
 
 @compiled
-def _allowed(control, lane, h, is_uniform):
+def allowed(control, lane, h, is_uniform):
     """What a step may err by, relative to the motion; as `analogdeq.solve.tolerance`."""
     elapsed, motion = lane.time + h, max(lane.motion, _TINY)
     rate = abs(math.log(lane.motion_start / motion)) / lane.time if lane.time > 0 else 1.0
