@@ -22,8 +22,8 @@ def build_inverse(network, slots, H, size, count):
     """Spaces of the k[s, 0]: bases in k[s, :size], and H (slot, size + 1, size), the map A in them.
 
     With (I - g A)^-1 V = V G + G_m1 v e_m^T, the map is (I - G^-1) / g, and the last row of H is how it leads out of
-    the space, (G_m1 / g) e_m^T G^-1. Where solutions are not found that row is huge, so that nothing is shown. W times the
-    first vectors stays in k[s, size].
+    the space, (G_m1 / g) e_m^T G^-1. Where solutions are not found that row is huge, so that nothing is shown. W times
+    the first vectors stays in k[s, size].
 
     Returns:
         Products with W of every slot.
