@@ -9,12 +9,14 @@ from scipy.integrate import quad
 
 from analogdeq.cores.rc import RCCore
 from analogdeq.solve.loop import SettleLoop
+from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.settle import settle
 from analogdeq.solve.verdict import Verdict
 from helpers import plain_core, random_core, random_inputs, tensor
 
 pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
 
+from analogdeq.solve.compiled.control import control_of
 from analogdeq.solve.compiled.inverse_space import SHIFT, build_inverse
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import room_for
@@ -111,6 +113,13 @@ def test_a_stiff_saddle_approached_along_its_stable_manifold_is_no_rest() -> Non
     out = settle(core, tensor([[0.0, 0.5]]), max_time_tau=50.0)
     assert out.verdict == settle(core, tensor([[0.0, 0.5]]), compiled=False, max_time_tau=50.0).verdict
     assert out.verdict != [Verdict.SETTLED] or abs(float(out.z[0, 0])) > 0.5
+
+
+def test_what_never_settles_is_not_followed_for_long_however_fast_its_nodes() -> None:
+    core = spread_core(4, 1e4, seed=0)
+    slow = random_core(4, seed=0)
+    stiff, plain = (control_of(c, SettleOptions(), unseen=0.0, is_stiff=c is core) for c in (core, slow))
+    assert stiff["max_attempts"] < plain["max_attempts"] < 600
 
 
 def test_a_stiff_limit_cycle_is_found_by_the_loop() -> None:

@@ -38,8 +38,15 @@ LEAST_TIME, LEAST_STEPS = 0.2, 5.0
 """In tau, and over the fastest rate, the less of which counts."""
 
 
-def control_of(core: Core, options: SettleOptions, *, unseen: float) -> np.void:
-    """The numbers that the loop goes by too."""
+def control_of(core: Core, options: SettleOptions, *, unseen: float, is_stiff: bool = False) -> np.void:
+    """The numbers that the loop goes by too.
+
+    Args:
+        core: the network.
+        options: of the settle.
+        unseen: errors of an energy below this part of the largest power do not count.
+        is_stiff: whether speeds do not limit the steps.
+    """
     band = options.band * core.full_scale
     fastest = 1.0 if core.rate is None else float(core.rate.max())
     found, noise, is_contraction = tolerance(core, band), rounding(core), core.contraction_gap() > 0
@@ -56,7 +63,7 @@ def control_of(core: Core, options: SettleOptions, *, unseen: float) -> np.void:
         "blur": fastest * noise,
         "beside": 0.0 if is_contraction else KICK_BANDS * band,
         "max_time": options.max_time_tau,
-        "max_attempts": int(min(ATTEMPTS + PER_RATE * fastest, options.max_steps)),
+        "max_attempts": int(min(ATTEMPTS + (0 if is_stiff else PER_RATE * fastest), options.max_steps)),
         "least_time": min(LEAST_TIME, LEAST_STEPS / fastest),
         "is_contraction": is_contraction,
     }

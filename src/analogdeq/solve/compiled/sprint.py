@@ -52,7 +52,7 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
     if network is None or (float(network.rate.max()) > FASTEST and not network.is_stiff):
         return index
     lanes = _lanes(network, batch, index)
-    _run(network, control_of(core, options, unseen=unseen), lanes, threads)
+    _run(network, control_of(core, options, unseen=unseen, is_stiff=network.is_stiff), lanes, threads)
     return _write(batch.outcome, lanes, index)
 
 
