@@ -186,13 +186,6 @@ def scale(x, factor):
 
 
 @compiled
-def multiply(out, x, y):
-    """Write x_i y_i to `out`."""
-    for i in range(out.shape[0]):
-        out[i] = x[i] * y[i]
-
-
-@compiled
 def add_scaled(x, factor, y):
     """Add factor y to x."""
     f = x.dtype.type(factor)
@@ -207,3 +200,12 @@ def dot(x, y):
     for i in range(x.shape[0]):
         total += x[i] * y[i]
     return float(total)
+
+
+@compiled
+def row_length(x, row):
+    """||x_row||_2."""
+    total = x.dtype.type(0)
+    for i in range(x.shape[1]):
+        total += x[row, i] * x[row, i]
+    return math.sqrt(total)

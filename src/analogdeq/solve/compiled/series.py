@@ -16,7 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy, copy_row, from_bits, product, size_bits, tanh
+from analogdeq.solve.compiled.arithmetic import (
+    add_scaled,
+    copy,
+    copy_row,
+    from_bits,
+    product,
+    row_length,
+    size_bits,
+    tanh,
+)
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.watts import draw
 
@@ -78,11 +87,11 @@ def expand(network, slots, scratch, count):
     product(network.blocks, points, block, part, p, count)
     for s in range(count):
         derive_4(rate, gain, by, points, p, k, y, t, u, s)
-        slots.size[s, 2] = _length(points, s)
+        slots.size[s, 2] = row_length(points, s)
     product(network.blocks, points, block, part, p, count)
     for s in range(count):
         derive_5(rate, gain, by, points, p, k, y, t, u, s)
-        slots.size[s, 3] = _length(points, s)
+        slots.size[s, 3] = row_length(points, s)
 
 
 def _derivation(order: int) -> Any:
@@ -123,15 +132,6 @@ derive_1, derive_2, derive_3, derive_4, derive_5 = (_derivation(order) for order
 
 # Rows are picked inside the next ones, and arrays taken out of their tuples before a loop: for few nodes, a view of an
 # array costs more than the arithmetic done with it.
-
-
-@compiled
-def _length(x, s):
-    """||x_s||_2."""
-    total = x.dtype.type(0)
-    for i in range(x.shape[1]):
-        total += x[s, i] * x[s, i]
-    return math.sqrt(total)
 
 
 @compiled

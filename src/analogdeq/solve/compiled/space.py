@@ -5,7 +5,18 @@ import math
 import numpy as np
 
 from analogdeq.solve.attraction import KICK, RESOLVED
-from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, copy_row, dot, largest, product, scale, tanh
+from analogdeq.solve.compiled.arithmetic import (
+    add_scaled,
+    clear,
+    copy,
+    copy_row,
+    dot,
+    largest,
+    product,
+    row_length,
+    scale,
+    tanh,
+)
 from analogdeq.solve.compiled.jit import compiled
 
 SERIES = 10
@@ -79,11 +90,11 @@ def extend(basis, w, s, H, j, is_open, closed):
     if not is_open:
         H[j, j] = closed  # a direction that a smaller invariant space never needed
         return False
-    before = _length_of_row(w, s)
+    before = row_length(w, s)
     for _ in range(1 if H.shape[1] <= ONCE else 2):
         for i in range(j + 1):
             H[i, j] += _remove(w, s, basis, i)
-    norm = _length_of_row(w, s)
+    norm = row_length(w, s)
     if not norm > INVARIANT * before:
         return False
     H[j + 1, j] = norm
@@ -92,15 +103,6 @@ def extend(basis, w, s, H, j, is_open, closed):
         for i in range(w.shape[1]):
             basis[j + 1, i] = by * w[s, i]
     return True
-
-
-@compiled
-def _length_of_row(w, s):
-    """||w_s||_2."""
-    total = w.dtype.type(0)
-    for i in range(w.shape[1]):
-        total += w[s, i] * w[s, i]
-    return math.sqrt(total)
 
 
 @compiled
