@@ -17,20 +17,9 @@ from analogdeq.cores.core import Core
 from analogdeq.cores.rc import RCCore
 from analogdeq.solve import native
 from analogdeq.solve.compiled import sprint as sprint_module
-from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.settle import settle
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.verdict import Verdict
-
-
-@pytest.fixture
-def no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail where a sample is left to the loop."""
-
-    def run(self: SettleLoop) -> None:
-        raise AssertionError("left to the loop")
-
-    monkeypatch.setattr(SettleLoop, "run", run)
 
 
 def dop853(core: Core, u: Tensor) -> Settled:

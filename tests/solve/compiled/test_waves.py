@@ -8,7 +8,6 @@ import torch
 from scipy.integrate import quad
 
 from analogdeq.cores.rc import RCCore
-from analogdeq.solve.loop import SettleLoop
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.settle import settle
 from analogdeq.solve.verdict import Verdict
@@ -24,14 +23,6 @@ from analogdeq.solve.compiled.network import network_of
 from analogdeq.solve.compiled.outlook import EXTRA
 from analogdeq.solve.compiled.pulled import LAGRANGE, POINTS, TIMES, decayed, weigh
 from analogdeq.solve.compiled.space import _rightmost, do_decay, exponential
-
-
-@pytest.fixture
-def no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(self: SettleLoop) -> None:
-        raise AssertionError("left to the loop")
-
-    monkeypatch.setattr(SettleLoop, "run", run)
 
 
 def spread_core(n: int, spread: float, *, seed: int, radius: float = 0.9, dtype: torch.dtype = torch.float64) -> RCCore:
