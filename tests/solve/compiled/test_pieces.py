@@ -13,32 +13,37 @@ from helpers import random_core
 pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
 
 from analogdeq.solve.compiled import jit
-from analogdeq.solve.compiled.arithmetic import TOGETHER, from_bits, largest, product, size_bits, tanh
+from analogdeq.solve.compiled.arithmetic import from_bits, largest, size_bits, tanh
+from analogdeq.solve.compiled.chunk import settle_chunk
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import entry
 from analogdeq.solve.compiled.lanes import room_for
-from analogdeq.solve.compiled.march import march
-from analogdeq.solve.compiled.network import _in_blocks, network_of
+from analogdeq.solve.compiled.matrices import exponential, times
+from analogdeq.solve.compiled.network import network_of
 from analogdeq.solve.compiled.outlook import EXTRA
+from analogdeq.solve.compiled.product import TOGETHER, in_panels, product
 from analogdeq.solve.compiled.quadrature import rule
-from analogdeq.solve.compiled.space import _propagated, _rightmost, build, do_decay, exponential
+from analogdeq.solve.compiled.space import _propagated, _rightmost, build, do_decay
 
 RNG = np.random.default_rng(0)
+product, times, exponential = entry(product), entry(times), entry(exponential)
+build, do_decay, propagated, rightmost = entry(build), entry(do_decay), entry(_propagated), entry(_rightmost)
+last_exit, weights_at = entry(last_exit), entry(weights_at)
 
 
 def test_machine_code_on_disk_is_used_only_while_no_source_has_changed() -> None:
-    stamp = march._cache._cache_file._source_stamp
+    stamp = settle_chunk._cache._cache_file._source_stamp
     assert stamp == jit._stamp()
     assert {"analogdeq.solve.exits", "analogdeq.solve.compiled.space"} <= {name for name, _, _ in stamp}
 
 
-@compiled
+@entry
 def tanh_of(x, out):
     for i in range(x.shape[0]):
         out[i] = tanh(x[i])
 
 
-@compiled
+@entry
 def largest_of(x):
     return largest(x)
 
@@ -63,7 +68,7 @@ def test_tanh_in_double_precision_is_the_librarys() -> None:
     np.testing.assert_allclose(out, np.tanh(x), rtol=4e-16)
 
 
-@compiled
+@entry
 def there_and_back(x, out):
     for i in range(x.size):
         out[i] = from_bits(size_bits(x[i]), x[i])
@@ -90,17 +95,33 @@ def test_the_largest_entry_is_found_whatever_its_sign_and_place(dtype: type) -> 
     assert largest_of(np.zeros(5, dtype)) == 0
 
 
-@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 65, 100, 256, 257, 700])
-@pytest.mark.parametrize("count", [1, TOGETHER, TOGETHER + 3])
-def test_a_product_in_blocks_is_the_product(n: int, count: int) -> None:
-    W, points = RNG.normal(size=(n, n)), RNG.normal(size=(count + 2, n))
-    blocks = _in_blocks(W)
-    assert blocks.shape[2] * blocks.shape[3] * TOGETHER <= 2**18, "larger ones would take threads of BLAS"
-    out = np.full_like(points, np.nan)
-    block, part = np.zeros((count + 2, blocks.shape[2])), np.zeros((TOGETHER, blocks.shape[3]))
-    product(blocks, points, block, part, out, count)
-    np.testing.assert_allclose(out[:count], points[:count] @ W.T, rtol=1e-12, atol=1e-12)
-    assert np.isnan(out[count:]).all(), "other slots are left alone"
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 65, 100, 257])
+def test_a_product_of_panels_is_the_product_for_every_number_of_samples(n: int, dtype: type) -> None:
+    W = RNG.normal(size=(n, n)).astype(dtype)
+    for count in range(1, 2 * TOGETHER + 2):
+        points = RNG.normal(size=(count + 2, n)).astype(dtype)
+        out = np.full_like(points, np.nan)
+        product(in_panels(W if count % 2 else np.asfortranarray(W)), points, out, count)
+        exact = points[:count].astype(np.longdouble) @ W.T.astype(np.longdouble)
+        bound = n * np.finfo(dtype).eps * (np.abs(points[:count]) @ np.abs(W.T))
+        assert (np.abs(out[:count] - exact) <= bound).all(), "Higham, Accuracy and Stability, 2nd ed., (3.13)"
+        assert np.isnan(out[count:]).all(), "other slots are left alone"
+
+
+def test_what_is_not_finite_stays_with_its_sample() -> None:
+    W, points = RNG.normal(size=(33, 33)), RNG.normal(size=(5, 33))
+    points[2, 7] = np.nan
+    out = np.zeros_like(points)
+    product(in_panels(W), points, out, 5)
+    np.testing.assert_array_equal(np.isnan(out).all(1), [False, False, True, False, False])
+    np.testing.assert_allclose(out[[0, 1, 3, 4]], points[[0, 1, 3, 4]] @ W.T, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 12, 14, 48])
+def test_powers_of_small_matrices_are_numpys(size: int) -> None:
+    A, B = RNG.normal(size=(2, size, size))
+    np.testing.assert_allclose(times(A, B), A @ B, rtol=1e-12, atol=1e-13 * size)
 
 
 @pytest.mark.parametrize(("intervals", "precise"), [(4, 2e-4), (8, 1e-9)])
@@ -130,11 +151,11 @@ def test_the_rightmost_eigenvalue_and_the_tip_of_its_vector_are_lapacks(seed: in
         pytest.skip("two rightmost ones too close to tell apart")
     shift = values.real.max() + 0.3
     H -= shift * np.eye(m)
-    E, is_stable = _propagated(expm(H))
+    E, is_stable = propagated(expm(H))
     assert is_stable
     tip = np.zeros(m)
     tip[-1] = 1.0
-    growth, last = _rightmost(H, E, tip)
+    growth, last = rightmost(H, E, tip)
     assert growth == pytest.approx(-0.3, abs=1e-3)
     assert last == pytest.approx(abs(vectors[-1, order[0]]), abs=3e-3)
 

@@ -13,6 +13,7 @@ from helpers import random_core, random_inputs
 pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
 
 from analogdeq.solve.compiled.control import control_of
+from analogdeq.solve.compiled.jit import entry
 from analogdeq.solve.compiled.joules import charge
 from analogdeq.solve.compiled.lanes import TERMS, Lanes, Slots, room_for
 from analogdeq.solve.compiled.network import Network, network_of
@@ -24,6 +25,8 @@ from analogdeq.solve.outcome import empty_outcome
 from analogdeq.solve.slabs import Batch
 
 N = 20
+begin, expand, state_at, step_size = entry(begin), entry(expand), entry(state_at), entry(step_size)
+add_current, charge = entry(add_current), entry(charge)
 
 
 class Begun:

@@ -17,12 +17,16 @@ pytest.importorskip("numba", reason="numba is not installed: nothing is compiled
 
 from analogdeq.solve.compiled.control import control_of
 from analogdeq.solve.compiled.inverse_space import SHIFT, build_inverse
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import entry
 from analogdeq.solve.compiled.lanes import room_for
+from analogdeq.solve.compiled.matrices import exponential
 from analogdeq.solve.compiled.network import network_of
 from analogdeq.solve.compiled.outlook import EXTRA
 from analogdeq.solve.compiled.pulled import LAGRANGE, POINTS, TIMES, decayed, weigh
-from analogdeq.solve.compiled.space import _rightmost, do_decay, exponential
+from analogdeq.solve.compiled.space import _rightmost, do_decay
+
+weigh, exponential, build_inverse = entry(weigh), entry(exponential), entry(build_inverse)
+rightmost, do_decay = entry(_rightmost), entry(do_decay)
 
 
 def spread_core(n: int, spread: float, *, seed: int, radius: float = 0.9, dtype: torch.dtype = torch.float64) -> RCCore:
@@ -51,7 +55,7 @@ def test_weights_are_integrals_whatever_the_rate(dtype: type, precise: float, c:
     assert LAGRANGE.T @ TIMES ** np.arange(POINTS)[:, None] == pytest.approx(np.eye(POINTS), abs=1e-12)
 
 
-@compiled
+@entry
 def decayed_of(y, out):
     for i in range(y.shape[0]):
         out[i] = decayed(y[i])
@@ -110,7 +114,7 @@ def test_what_never_settles_is_not_followed_for_long_however_fast_its_nodes() ->
     core = spread_core(4, 1e4, seed=0)
     slow = random_core(4, seed=0)
     stiff, plain = (control_of(c, SettleOptions(), unseen=0.0, is_stiff=c is core) for c in (core, slow))
-    assert stiff["max_attempts"] < plain["max_attempts"] < 600
+    assert stiff.max_attempts < plain.max_attempts < 600
 
 
 def test_a_stiff_limit_cycle_is_found_by_the_loop() -> None:
@@ -152,7 +156,7 @@ def test_the_space_of_an_inverse_sees_the_rightmost_mode_of_a_stiff_map(unstable
         assert leads_out[-1] == pytest.approx(abs((out @ G)[-1]) * SHIFT, abs=5e-4)
     delta = 0.5 / max(np.abs(inner).sum(1).max(), 1e-9)
     E = exponential(inner, delta)
-    growth, leaving = _rightmost(inner, np.linalg.matrix_power(E, 2**18), out)
+    growth, leaving = rightmost(inner, np.linalg.matrix_power(E, 2**18), out)
     exact = np.linalg.eigvals(A).real.max()
     assert exact > 0 if unstable else exact < 0
     assert do_decay(inner, out, E, 1.0, 1.0, n) is not unstable

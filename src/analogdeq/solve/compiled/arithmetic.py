@@ -1,4 +1,4 @@
-"""Products with W for several samples, tanh, and loops over the nodes of one sample."""
+"""tanh, and loops over the nodes of one sample."""
 
 import math
 from typing import Any
@@ -24,8 +24,6 @@ P = tuple(
 Q = tuple(np.float32(c) for c in (1.0, 0.4641648232936859, 0.02449137717485428, 0.00025447498774155974))
 """tanh x = x P(x^2) / Q(x^2) to 7e-9 of itself up to `SATURATED`: a fit of least relative error, by reweighted least
 squares."""
-TOGETHER = 16
-"""Samples that are multiplied with a block of W at a time: OpenBLAS takes no threads of its own for so few."""
 SATURATED = np.float32(9.02)
 """Beyond, tanh is 1 in single precision."""
 
@@ -47,56 +45,6 @@ def _tanh_of(x: Any) -> Any:
         return y * above / (Q[0] + u * (Q[1] + u * (Q[2] + u * Q[3])))
 
     return rational if x == types.float32 else exact
-
-
-@compiled
-def product(blocks, points, block, part, out, count):
-    """out[s] = W points[s] for the first `count` samples.
-
-    Args:
-        blocks: (row block, column block, row, column). W^T, cut so that each block and what it makes stay in the
-            nearest cache, and that no BLAS takes threads of its own for it; zero beyond the last node.
-        points: (slot, node). The vectors.
-        block: (slot, row). Scratch.
-        part: (slot, column). Scratch.
-        out: (slot, node).
-        count: samples.
-    """
-    n_rows, n_columns, deep, width = blocks.shape
-    if n_columns == 1 and n_rows == 1 and width == out.shape[1]:
-        np.dot(points[:count], blocks[0, 0], out[:count])
-        return
-    for r in range(n_rows):
-        for c in range(n_columns):
-            for first in range(0, count, TOGETHER):
-                some = min(TOGETHER, count - first)
-                if n_rows == 1:
-                    np.dot(points[first : first + some], blocks[0, c], part[:some])
-                else:
-                    if c == 0:
-                        _take(block, points, first, some, r * deep)
-                    np.dot(block[first : first + some], blocks[r, c], part[:some])
-                for s in range(some):
-                    if (c + 1) * width > out.shape[1]:
-                        for k in range(out.shape[1] - c * width):
-                            out[first + s, c * width + k] = part[s, k] + (out[first + s, c * width + k] if r else 0)
-                    elif r == 0:
-                        for k in range(width):
-                            out[first + s, c * width + k] = part[s, k]
-                    else:
-                        for k in range(width):
-                            out[first + s, c * width + k] += part[s, k]
-
-
-@compiled
-def _take(block, points, first, count, node):
-    """The nodes from `node` on of some samples, contiguous; zero beyond the last node."""
-    have = min(block.shape[1], points.shape[1] - node)
-    for s in range(first, first + count):
-        for k in range(have):
-            block[s, k] = points[s, node + k]
-        for k in range(have, block.shape[1]):
-            block[s, k] = 0
 
 
 WITHOUT_SIGN: dict[Any, Any] = {types.float32: np.int32(2**31 - 1), types.float64: np.int64(2**63 - 1)}

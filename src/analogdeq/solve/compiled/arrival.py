@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy, copy_row, dot, largest, product, scale, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, copy, copy_row, dot, largest, scale, tanh
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import SETTLED, TERMS
+from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.quadrature import rule
 from analogdeq.solve.compiled.space import build, flow, linearise, unfold
 from analogdeq.solve.compiled.watts import draw
@@ -131,7 +132,7 @@ def _check(network, control, lanes, slots, rows, first, count, allowed, after, w
             else:
                 weights = weights_at(way[s], max(after[s], 0.0) * share, step[s])
                 unfold(slots.k[s, : weights.shape[0]], weights, slots.points[s])
-        product(network.blocks, slots.points, slots.block, slots.part, slots.p, count)
+        product(network.panels, slots.points, slots.p, count)
         for s in range(count):
             if after[s] < 0:
                 continue
@@ -167,7 +168,7 @@ def _charge(network, control, lanes, slots, rows, first, count, way, after, step
         for s in range(count):
             weights = weights_at(way[s], max(after[s], 0.0) * NODES[node], step[s])
             unfold(slots.k[s, : weights.shape[0]], weights, slots.points[s])
-        product(network.blocks, slots.points, slots.block, slots.part, slots.p, count)
+        product(network.panels, slots.points, slots.p, count)
         for s in range(count):
             i = rows[first + s]
             z = slots.points[s]

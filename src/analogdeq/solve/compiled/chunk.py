@@ -3,7 +3,7 @@
 import numpy as np
 
 from analogdeq.solve.compiled.arrival import arrive
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, stored
 from analogdeq.solve.compiled.lanes import LEFT, SETTLED, UNDERWAY
 from analogdeq.solve.compiled.march import march
 from analogdeq.solve.compiled.outlook import attract, stay
@@ -17,7 +17,7 @@ INSIDE, CLOSER = 0.5, 0.5
 """In bands: where it is asked whether it stays; and by what factor nearer it is asked again."""
 
 
-@compiled
+@stored
 def settle_chunk(network, control, lanes, slots, first, last):
     """Decide the samples from `first` to before `last`: settled, or left to the loop."""
     of = lanes.of
@@ -25,7 +25,7 @@ def settle_chunk(network, control, lanes, slots, first, last):
     for i in range(first, last):
         if of[i].motion <= control.search_below:
             of[i].fate = LEFT  # at rest, perhaps on a saddle
-    _step(network, control, lanes, slots, _underway(of, first, last), False)
+    _step(network, control, lanes, slots, _underway(of, first, last))
     search(network, control, lanes, slots, _underway(of, first, last))
     if not (control.is_contraction or network.is_uniform):  # that Picard iterations converge tells all of equal speeds
         attract(network, control, lanes, slots, _underway(of, first, last))
@@ -45,18 +45,18 @@ def settle_chunk(network, control, lanes, slots, first, last):
         for i in outside:
             if not of[i].goal > control.band:
                 of[i].goal = INSIDE * control.band
-        _step(network, control, lanes, slots, _underway(of, first, last), True)
+        _step(network, control, lanes, slots, _underway(of, first, last))
     for i in _underway(of, first, last):
         of[i].fate = LEFT
 
 
 @compiled
-def _step(network, control, lanes, slots, rows, is_aimed):
+def _step(network, control, lanes, slots, rows):
     """By series, or where speeds are widely spread by waveforms."""
     if network.is_stiff:
-        wave(network, control, lanes, slots, rows, is_aimed)
+        wave(network, control, lanes, slots, rows)
     else:
-        march(network, control, lanes, slots, rows, is_aimed)
+        march(network, control, lanes, slots, rows)
 
 
 @compiled

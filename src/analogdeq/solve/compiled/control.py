@@ -1,6 +1,7 @@
 """What a settle asks for, as numbers that compiled code reads."""
 
-import numpy as np
+from typing import NamedTuple
+
 import torch
 
 from analogdeq.cores.core import Core
@@ -10,26 +11,43 @@ from analogdeq.solve.loop import SEARCH_BANDS
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.rest import rounding, tolerance
 
-CONTROL = np.dtype(
-    [
-        ("band", "f8"),  # half width of the band
-        ("rtol", "f8"),  # what a step may err by, relative to the motion, and an energy relative to itself
-        ("floor", "f8"),  # what a step may err by besides
-        ("finest", "f8"),  # what a share of the tolerance may not fall below
-        ("unseen", "f8"),  # errors of an energy below this part of the largest power do not count
-        ("search_below", "f8"),  # motion at which the rest is looked for
-        ("found", "f8"),  # residual at which the rest is found
-        ("good_enough", "f8"),  # residual that still counts where rounding ends the search
-        ("rounding", "f8"),  # what a comparison of a few values of F may be wrong by
-        ("blur", "f8"),  # what dz/ds may be wrong by
-        ("beside", "f8"),  # searches begin this far beside the trajectory
-        ("max_time", "f8"),  # budgets
-        ("max_attempts", "i8"),  # the loop gets what takes more
-        ("least_time", "f8"),  # a sample that has not come this far after a few attempts is something else for the loop
-        ("is_contraction", "?"),  # whether F is one, so that every rest attracts
-    ]
-)
-"""Lengths in the units of the state, times in tau."""
+
+class Control(NamedTuple):
+    """Lengths in the units of the state, times in tau.
+
+    Attributes:
+        band: half width of the band.
+        rtol: what a step may err by, relative to the motion, and an energy relative to itself.
+        floor: what a step may err by besides.
+        finest: what a share of the tolerance may not fall below.
+        unseen: errors of an energy below this part of the largest power do not count.
+        search_below: motion at which the rest is looked for.
+        found: residual at which the rest is found.
+        good_enough: residual that still counts where rounding ends the search.
+        rounding: what a comparison of a few values of F may be wrong by.
+        blur: what dz/ds may be wrong by.
+        beside: searches begin this far beside the trajectory.
+        max_time: budget.
+        max_attempts: the loop gets what takes more.
+        least_time: a sample that has not come this far after a few attempts is something else for the loop.
+        is_contraction: whether F is one, so that every rest attracts.
+    """
+
+    band: float
+    rtol: float
+    floor: float
+    finest: float
+    unseen: float
+    search_below: float
+    found: float
+    good_enough: float
+    rounding: float
+    blur: float
+    beside: float
+    max_time: float
+    max_attempts: int
+    least_time: float
+    is_contraction: bool
 
 
 ATTEMPTS, PER_RATE = 500, 8
@@ -38,7 +56,7 @@ LEAST_TIME, LEAST_STEPS = 0.2, 5.0
 """In tau, and over the fastest rate, the less of which counts."""
 
 
-def control_of(core: Core, options: SettleOptions, *, unseen: float, is_stiff: bool = False) -> np.void:
+def control_of(core: Core, options: SettleOptions, *, unseen: float, is_stiff: bool = False) -> Control:
     """The numbers that the loop goes by too.
 
     Args:
@@ -50,21 +68,20 @@ def control_of(core: Core, options: SettleOptions, *, unseen: float, is_stiff: b
     band = options.band * core.full_scale
     fastest = 1.0 if core.rate is None else float(core.rate.max())
     found, noise, is_contraction = tolerance(core, band), rounding(core), core.contraction_gap() > 0
-    numbers = {
-        "band": band,
-        "rtol": options.rtol,
-        "floor": options.atol * core.full_scale,
-        "finest": finest_tolerance(core, options.atol),
-        "unseen": unseen,
-        "search_below": SEARCH_BANDS * band,
-        "found": found,
-        "good_enough": max(found, 4 * noise),
-        "rounding": 8 * torch.finfo(core.dtype).eps * core.full_scale,
-        "blur": fastest * noise,
-        "beside": 0.0 if is_contraction else KICK_BANDS * band,
-        "max_time": options.max_time_tau,
-        "max_attempts": int(min(ATTEMPTS + (0 if is_stiff else PER_RATE * fastest), options.max_steps)),
-        "least_time": min(LEAST_TIME, LEAST_STEPS / fastest),
-        "is_contraction": is_contraction,
-    }
-    return np.array([tuple(numbers[name] for name in CONTROL.names or ())], CONTROL)[0]
+    return Control(
+        band=band,
+        rtol=options.rtol,
+        floor=options.atol * core.full_scale,
+        finest=finest_tolerance(core, options.atol),
+        unseen=unseen,
+        search_below=SEARCH_BANDS * band,
+        found=found,
+        good_enough=max(found, 4 * noise),
+        rounding=8 * torch.finfo(core.dtype).eps * core.full_scale,
+        blur=fastest * noise,
+        beside=0.0 if is_contraction else KICK_BANDS * band,
+        max_time=options.max_time_tau,
+        max_attempts=int(min(ATTEMPTS + (0 if is_stiff else PER_RATE * fastest), options.max_steps)),
+        least_time=min(LEAST_TIME, LEAST_STEPS / fastest),
+        is_contraction=is_contraction,
+    )

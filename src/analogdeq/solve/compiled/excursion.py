@@ -7,7 +7,8 @@ import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import clear, dot, largest, scale
 from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.space import apply, exponential, norm_of, row_sum, unfold
+from analogdeq.solve.compiled.matrices import apply, exponential, norm_of, row_sum, times
+from analogdeq.solve.compiled.space import unfold
 from analogdeq.solve.exits import FINE, TURN
 from analogdeq.solve.linear_regime import DEFECT
 
@@ -47,7 +48,7 @@ def last_exit(basis, H_all, length, margin, band, way, out):
     E = exponential(H, step / 2)
     for level in range(LEVELS):
         if level == 0:
-            half, E = E, np.dot(E, E)
+            half, E = E, times(E, E)
         elif level == 1:
             step, E = step / 2, half
         else:
@@ -87,7 +88,7 @@ def _walk(E, length, band, way):
         growth = max(growth, size)
         if size <= 1 or not growth < 1e6:
             break
-        power = np.dot(power, power)
+        power = times(power, power)
     if not size <= 1:
         return -1, norms
     clear(way[0])

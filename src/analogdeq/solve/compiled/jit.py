@@ -6,6 +6,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from numba import njit
+from numba.extending import register_jitable
 
 _MOVES = {"contract", "reassoc", "nsz", "arcp"}
 """Sums in any order, products and sums in one rounding; not-a-number and infinity keep their meaning."""
@@ -14,7 +15,17 @@ _PACKAGES = ("analogdeq.solve", "analogdeq.solve.compiled")
 
 
 def compiled(function: Any) -> Any:
-    """A function as machine code, read from disk if it was compiled before and no source has changed since.
+    """A function that is machine code where compiled code calls it; called from Python it is interpreted."""
+    return register_jitable(error_model="numpy", fastmath=_MOVES)(function)
+
+
+def entry(function: Any) -> Any:
+    """A function that is machine code called from Python too, with all that it calls."""
+    return njit(nogil=True, error_model="numpy", fastmath=_MOVES)(function)
+
+
+def stored(function: Any) -> Any:
+    """An `entry` that is read from disk if it was compiled before and no source has changed since.
 
     By itself numba looks at the age of the function's own file, and would go on with old versions of what it calls.
     """

@@ -5,13 +5,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from analogdeq.solve.compiled.arithmetic import TOGETHER
 from analogdeq.solve.compiled.network import Network
+from analogdeq.solve.compiled.product import TOGETHER
 
 UNDERWAY, SETTLED, LEFT = 0, 1, 2
 """Fates: still being stepped; settled; left to the loop."""
 TERMS = 4
 """Of power, at the most."""
+NEAR, SHARED = 2**23, 6 * TOGETHER
+"""Bytes of W beyond which it comes from memory for every product, and how many samples share one then."""
 
 LANE = np.dtype(
     [
@@ -67,8 +69,6 @@ class Slots(NamedTuple):
         size: (slot, 4). Lengths of z_1 / rate, z_1 and the last two coefficients.
         points: (slot, node). What W is applied to.
         p: (slot, node). W times that.
-        block: (slot, row). Scratch of the product, where W has more than one row of blocks.
-        part: (slot, column). Scratch of the product.
     """
 
     lane: np.ndarray
@@ -76,14 +76,11 @@ class Slots(NamedTuple):
     size: np.ndarray
     points: np.ndarray
     p: np.ndarray
-    block: np.ndarray
-    part: np.ndarray
 
 
 def room_for(network: Network, rows: int) -> Slots:
     """Empty slots for as many samples as share a product, with so many rows each."""
-    slots = TOGETHER
-    n_rows, _, deep, width = network.blocks.shape
+    slots = SHARED if network.panels.nbytes > NEAR else TOGETHER
     n_nodes, dtype = network.rate.shape[0], torch.from_numpy(network.rate).dtype
 
     def zeros(*shape: int) -> np.ndarray:
@@ -95,6 +92,4 @@ def room_for(network: Network, rows: int) -> Slots:
         size=np.zeros((slots, 4)),
         points=zeros(slots, n_nodes),
         p=zeros(slots, n_nodes),
-        block=zeros(slots, deep if n_rows > 1 else 0),
-        part=zeros(TOGETHER, width),
     )

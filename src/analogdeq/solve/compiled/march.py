@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import copy, copy_row, product
+from analogdeq.solve.compiled.arithmetic import copy, copy_row
 from analogdeq.solve.compiled.band_exit import note_exit
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.joules import charge
 from analogdeq.solve.compiled.lanes import LEFT, TERMS
+from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.series import (
     PRODUCTS,
     PUSH,
@@ -32,8 +33,8 @@ SHORTER = 0.5
 
 
 @compiled
-def march(network, control, lanes, slots, rows, is_aimed):
-    """Step the samples `rows` until their motion, or if they are aimed their distance from rest, is small enough.
+def march(network, control, lanes, slots, rows):
+    """Step the samples `rows` until their motion, or if their rests are known their distance from it, is small enough.
 
     Samples that do not get there are left to the loop. Whoever arrives makes room for the next one.
     """
@@ -55,7 +56,7 @@ def march(network, control, lanes, slots, rows, is_aimed):
             i = lane_of[s]
             h = of[i].h = step_size(control, of[i], size, s, network.is_uniform)
             state_at(points, s, z, k, rate, squash, s, i, h)
-        product(network.blocks, points, slots.block, slots.part, p, count)
+        product(network.panels, points, p, count)
         for s in range(count - 1, -1, -1):
             i = lane_of[s]
             lane = of[i]
@@ -70,14 +71,14 @@ def march(network, control, lanes, slots, rows, is_aimed):
                 copy_row(points, s, z, i)
                 respond(rate, squash, points, k, s)
             else:
-                if is_aimed:
+                if is_aimed(lane):
                     note_exit(network, control, lanes, slots, s, size[s, 1], state, scratch)
                 _accept(lane, gained, watts, has_power)
                 copy_row(z, i, points, s)
                 copy_row(k[s], PUSH, p, s)
                 respond(rate, squash, points, k, s)
                 lane.motion = motion_at(points, network.slowness, s)
-            if not is_over(control, lane, is_aimed):
+            if not is_over(control, lane):
                 continue
             copy_row(pre, i, k[s], PUSH)
             count -= 1
@@ -89,10 +90,16 @@ def march(network, control, lanes, slots, rows, is_aimed):
 
 
 @compiled
-def is_over(control, lane, is_aimed):
+def is_aimed(lane):
+    """Whether a sample's rest is known, and so how far it is from there."""
+    return lane.distance < np.inf
+
+
+@compiled
+def is_over(control, lane):
     """Whether a sample has arrived, or is left to the loop."""
     is_astray = False
-    if is_aimed:
+    if is_aimed(lane):
         if lane.distance <= lane.goal:
             return True
         is_astray = lane.distance > max(LOST * lane.motion, control.band)

@@ -11,24 +11,20 @@ from analogdeq.circuits.power import CrossbarPower
 from analogdeq.cores.core import Core
 from analogdeq.cores.rc import RCCore
 from analogdeq.solve.attraction import kick
+from analogdeq.solve.compiled.product import in_panels
 
 SQUASHES = {"tanh": (0.0, 1.0, 1.0), "sigmoid": (0.5, 0.5, 0.5)}
 """(c_0, c_1, c_2) of phi(p) = c_0 + c_1 tanh(c_2 p). Activations with kinks are left
 to the loop, which knows how to step across them."""
 STIFF = 30.0
 """A rate beyond which series, whose steps stability limits, take longer than waveforms."""
-WIDTH, DEPTH = 64, 256
-"""Most columns and rows of a block of W^T: 64 x 256 with sixteen samples is 2^18 multiply-accumulates, which OpenBLAS
-does without threads of its own."""
-NARROW = 16
-"""Columns of a block are a multiple of this many, a vector register of single precision."""
 
 
 class Network(NamedTuple):
     """tau_i dz_i/dt = -z_i + a (c_0 + c_1 tanh(c_2 p)), p = W z + U u + b, and the watts that go with it.
 
     Attributes:
-        blocks: (row block, column block, row, column). W^T in pieces, zero beyond the last node.
+        panels: (panel, node, column). W^T, as `in_panels` makes them.
         rate: (node,) dz/ds = rate (F - z).
         slowness: (node,) 1 / rate.
         squash: (4,) a, c_0, c_1, c_2.
@@ -39,7 +35,7 @@ class Network(NamedTuple):
         is_stiff: whether steps are iterated as waveforms; there are none with watts.
     """
 
-    blocks: np.ndarray
+    panels: np.ndarray
     rate: np.ndarray
     slowness: np.ndarray
     squash: np.ndarray
@@ -79,7 +75,7 @@ def _network(core: RCCore, watts: np.ndarray, *, has_power: bool) -> Network:
     n_nodes = W.shape[0]
     rate = np.ones(n_nodes, W.dtype) if core.rate is None else core.rate.numpy()
     return Network(
-        blocks=_in_blocks(W),
+        panels=in_panels(W),
         rate=np.ascontiguousarray(rate),
         slowness=np.ascontiguousarray(1 / rate).astype(W.dtype),
         squash=np.array([core.gain, *SQUASHES[core.activation.name]], dtype=W.dtype),
@@ -95,14 +91,3 @@ def _network(core: RCCore, watts: np.ndarray, *, has_power: bool) -> Network:
 def _kick(n_nodes: int, dtype: np.dtype) -> np.ndarray:
     """The direction of `analogdeq.solve.attraction`."""
     return kick(torch.zeros(1, n_nodes, dtype=torch.float64))[0].numpy().astype(dtype)
-
-
-def _in_blocks(W: np.ndarray) -> np.ndarray:
-    """W^T (row block, column block, row, column), each block contiguous and beside the one that is used next."""
-    n_nodes = W.shape[0]
-    n_columns, n_rows = -(-n_nodes // WIDTH), -(-n_nodes // DEPTH)
-    width = NARROW * -(-n_nodes // (n_columns * NARROW))
-    deep = -(-n_nodes // n_rows)
-    padded = np.zeros((n_rows * deep, n_columns * width), W.dtype)
-    padded[:n_nodes, :n_nodes] = W.T
-    return np.ascontiguousarray(padded.reshape(n_rows, deep, n_columns, width).transpose(0, 2, 1, 3))

@@ -5,11 +5,13 @@ import math
 import numpy as np
 
 from analogdeq.solve.attraction import KICK, OVER, SMALLEST_OFFSET
-from analogdeq.solve.compiled.arithmetic import TOGETHER, add_scaled, copy, dot, largest, scale, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, copy, dot, largest, scale, tanh
 from analogdeq.solve.compiled.inverse_space import SHIFT, build_inverse
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT, SETTLED, Slots
-from analogdeq.solve.compiled.space import apply, build, do_decay, exponential, linearise, row_sum, unfold
+from analogdeq.solve.compiled.matrices import apply, exponential, row_sum, times
+from analogdeq.solve.compiled.product import TOGETHER
+from analogdeq.solve.compiled.space import build, do_decay, linearise, unfold
 from analogdeq.solve.outlook import LINEAR
 
 SIZES, LARGE, INVERSE = (8, 14, 48, 96, 256), 14, 8
@@ -32,7 +34,7 @@ def attract(network, control, lanes, slots, rows):
         if size < n_nodes:  # else the whole space was looked at
             size = min(larger, n_nodes)
             room = slots if size <= LARGE else _with_room(slots, size + EXTRA)
-            rows = rows[look(network, control, lanes, room, rows, size, False)]
+            rows = rows[look(network, control, lanes, room, rows, size)]
     for i in rows:
         lanes.of[i].fate = LEFT
 
@@ -42,27 +44,19 @@ def _with_room(slots, vectors):
     """A few slots with room for more vectors."""
     few = min(TOGETHER, slots.k.shape[0])
     k = np.zeros((few, vectors, slots.k.shape[2]), slots.k.dtype)
-    return Slots(
-        slots.lane[:few],
-        k,
-        slots.size[:few],
-        slots.points[:few],
-        slots.p[:few],
-        slots.block[:few],
-        slots.part,
-    )
+    return Slots(slots.lane[:few], k, slots.size[:few], slots.points[:few], slots.p[:few])
 
 
 @compiled
 def stay(network, control, lanes, slots, rows):
     """Give the fate SETTLED to those of the samples `rows` that are certain to stay; their rests attract."""
     size = INVERSE if network.is_stiff else LARGE
-    look(network, control, lanes, slots, rows, min(size, network.rate.shape[0]), True)
+    look(network, control, lanes, slots, rows, min(size, network.rate.shape[0]))
 
 
 @compiled
-def look(network, control, lanes, slots, rows, size, is_inside):
-    """Follow the linearised flow from the present offsets, slightly perturbed.
+def look(network, control, lanes, slots, rows, size):
+    """Follow the linearised flow from the present offsets, slightly perturbed: does it leave the band, if it is inside?
 
     Returns:
         (row,) bool: whose rests may not attract.
@@ -83,6 +77,7 @@ def look(network, control, lanes, slots, rows, size, is_inside):
         for s in range(count):
             lane, basis = lanes.of[rows[first + s]], slots.k[s]
             lane.evaluations += products
+            is_inside = lane.distance <= control.band
             attracts, stays = _follow(
                 basis, H[s], length[s], n_nodes, control.band, is_inside, network.is_stiff, slots.p[s]
             )
@@ -143,7 +138,7 @@ def _follow(basis, H_all, length, n_nodes, band, is_inside, is_stiff, row):
             break
         if block == BLOCKS - 1 or not left < 1e6 * length:
             return False, False
-        E, delta = np.dot(E, E), 2 * delta
+        E, delta = times(E, E), 2 * delta
     if is_stiff:  # what leads out is (I - g A) v there, and by parts that is so much more
         defect += 2 * SHIFT * fastest
     if is_inside:

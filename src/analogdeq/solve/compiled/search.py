@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy_row, distance, from_bits, product, size_bits, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, copy_row, distance, from_bits, size_bits, tanh
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT
+from analogdeq.solve.compiled.product import product
 from analogdeq.solve.rest import PICARD_ROUND
 
 MOST, CONTRACTION = 2500, 0.995
@@ -33,7 +34,7 @@ def search(network, control, lanes, slots, rows):
             count, following = count + 1, following + 1
         if count == 0:
             return
-        product(network.blocks, points, slots.block, slots.part, p, count)
+        product(network.panels, points, p, count)
         s = 0
         while s < count:
             i = lane_of[s]

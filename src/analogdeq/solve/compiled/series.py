@@ -21,12 +21,12 @@ from analogdeq.solve.compiled.arithmetic import (
     copy,
     copy_row,
     from_bits,
-    product,
     row_length,
     size_bits,
     tanh,
 )
 from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.watts import draw
 
 PRODUCTS = 6
@@ -43,7 +43,7 @@ def begin(network, lanes, slots, rows):
         count = min(slots.lane.shape[0], rows.shape[0] - first)
         for s in range(count):
             copy(slots.points[s], lanes.z[rows[first + s]])
-        product(network.blocks, slots.points, slots.block, slots.part, slots.p, count)
+        product(network.panels, slots.points, slots.p, count)
         for s in range(count):
             i = slots.lane[s] = rows[first + s]
             lane = lanes.of[i]
@@ -71,24 +71,24 @@ def expand(network, slots, scratch, count):
     Leaves in `slots.size` the lengths of z_1 / rate, z_1, z_5 and z_6.
     """
     rate, gain, by = network.rate, network.squash[0] * network.squash[2], network.squash[3]
-    points, p, k, block, part = slots.points, slots.p, slots.k, slots.block, slots.part
+    panels, points, p, k = network.panels, slots.points, slots.p, slots.k
     y, t, u, _, _ = scratch
     for s in range(count):
         slots.size[s, 0], slots.size[s, 1] = _lengths(points, network.slowness, s)
-    product(network.blocks, points, block, part, p, count)
+    product(panels, points, p, count)
     for s in range(count):
         derive_1(rate, gain, by, points, p, k, y, t, u, s)
-    product(network.blocks, points, block, part, p, count)
+    product(panels, points, p, count)
     for s in range(count):
         derive_2(rate, gain, by, points, p, k, y, t, u, s)
-    product(network.blocks, points, block, part, p, count)
+    product(panels, points, p, count)
     for s in range(count):
         derive_3(rate, gain, by, points, p, k, y, t, u, s)
-    product(network.blocks, points, block, part, p, count)
+    product(panels, points, p, count)
     for s in range(count):
         derive_4(rate, gain, by, points, p, k, y, t, u, s)
         slots.size[s, 2] = row_length(points, s)
-    product(network.blocks, points, block, part, p, count)
+    product(panels, points, p, count)
     for s in range(count):
         derive_5(rate, gain, by, points, p, k, y, t, u, s)
         slots.size[s, 3] = row_length(points, s)

@@ -12,15 +12,14 @@ from analogdeq.solve.compiled.arithmetic import (
     copy_row,
     dot,
     largest,
-    product,
     row_length,
     scale,
     tanh,
 )
 from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.matrices import apply, norm_of, times
+from analogdeq.solve.compiled.product import product
 
-SERIES = 10
-"""Terms of the exponential's, whose argument is at most a half in norm."""
 STABLE, SQUARINGS, LEADING = 0.5, 24, 7
 """A power of the propagator of a norm below this shows that everything decays; so many squarings leave little but the
 leading modes."""
@@ -66,7 +65,7 @@ def build(network, slots, H, size, count):
     for j in range(size):
         for s in range(count):
             copy_row(points, s, k[s], j)
-        product(network.blocks, points, slots.block, slots.part, p, count)
+        product(network.panels, points, p, count)
         for s in range(count):
             if j == 0:
                 copy_row(k[s], size, p, s)
@@ -117,41 +116,6 @@ def _remove(w, s, basis, j):
 
 
 @compiled
-def exponential(H, delta):
-    """exp(delta H) by its series: I + (delta H / 1) (I + (delta H / 2) (I + ..."""
-    total, before = np.eye(H.shape[0]), np.empty_like(H)
-    for k in range(SERIES - 1, 0, -1):
-        total, before = before, total
-        np.dot(H, before, total)
-        for i in range(H.shape[0]):
-            scale(total[i], delta / k)
-            total[i, i] += 1
-    return total
-
-
-@compiled
-def row_sum(H):
-    """max_i sum_j |H_ij|."""
-    most = 0.0
-    for i in range(H.shape[0]):
-        total = 0.0
-        for j in range(H.shape[1]):
-            total += abs(H[i, j])
-        most = max(most, total)
-    return most
-
-
-@compiled
-def apply(A, x, out):
-    """Write A x to `out`, for a matrix too small for a library."""
-    for i in range(A.shape[0]):
-        total = A.dtype.type(0)
-        for j in range(A.shape[1]):
-            total += A[i, j] * x[j]
-        out[i] = total
-
-
-@compiled
 def unfold(basis, w, out):
     """Write sum_k w_k basis_k to `out`, four vectors at a time."""
     of, whole = out.dtype.type, w.shape[0] // 4 * 4
@@ -188,15 +152,6 @@ def do_decay(H, out, E, defect, length, n_nodes):
 
 
 @compiled
-def norm_of(E):
-    """The Frobenius norm."""
-    total = 0.0
-    for i in range(E.shape[0]):
-        total += dot(E[i], E[i])
-    return math.sqrt(total)
-
-
-@compiled
 def _propagated(E):
     """The propagator over a long time, normalised, and whether its powers vanish: no mode of the space grows."""
     is_stable = False
@@ -205,7 +160,7 @@ def _propagated(E):
         is_stable |= norm < STABLE
         if is_stable and k >= LEADING:
             break
-        E = np.dot(E, E)
+        E = times(E, E)
         if is_stable:
             for i in range(E.shape[0]):
                 scale(E[i], 1 / (norm * norm))

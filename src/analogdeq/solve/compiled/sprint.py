@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from analogdeq.cores.core import Core
-from analogdeq.solve.compiled.arithmetic import TOGETHER
 from analogdeq.solve.compiled.arrival import ROWS as ROWS_OF_ARRIVALS
 from analogdeq.solve.compiled.chunk import settle_chunk
-from analogdeq.solve.compiled.control import control_of
-from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, Slots, room_for
+from analogdeq.solve.compiled.control import Control, control_of
+from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, room_for
 from analogdeq.solve.compiled.network import Network, network_of
 from analogdeq.solve.compiled.outlook import EXTRA, LARGE
+from analogdeq.solve.compiled.product import TOGETHER
 from analogdeq.solve.compiled.series import ROWS as ROWS_OF_SERIES
 from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.outcome import Outcome
@@ -56,7 +56,7 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
     return _write(batch.outcome, lanes, index)
 
 
-def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None:
+def _run(network: Network, control: Control, lanes: Lanes, threads: int) -> None:
     """Settle part after part, on as many threads as there are; compiled code does not hold the interpreter's lock.
 
     The parts depend on the number of samples alone: company changes last digits, the number of threads must not. What a
@@ -65,16 +65,16 @@ def _run(network: Network, control: np.void, lanes: Lanes, threads: int) -> None
     bounds = _bounds(lanes.z.shape[0])
     parts = pairwise(bounds)  # its next one is taken under the interpreter's lock
 
-    def work(room: Slots) -> None:
+    def work() -> None:
+        room = room_for(network, ROWS)
         for first, last in parts:
             settle_chunk(network, control, lanes, room, first, last)
 
-    rooms = [room_for(network, ROWS) for _ in range(min(threads, len(bounds) - 1))]
-    others = [Thread(target=work, args=(room,), name="settle") for room in rooms[1:]]
+    others = [Thread(target=work, name="settle") for _ in range(min(threads, len(bounds) - 1) - 1)]
     for other in others:  # a pool of threads takes longer to start than a few samples to settle
         other.start()
     try:
-        work(rooms[0])
+        work()
     finally:
         for _ in parts:  # after an interrupt nobody begins another one
             pass

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import copy_row, from_bits, product, size_bits, tanh
+from analogdeq.solve.compiled.arithmetic import copy_row, from_bits, size_bits, tanh
 from analogdeq.solve.compiled.band_exit import note_exit
 from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.march import is_over
+from analogdeq.solve.compiled.march import is_aimed, is_over
+from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.pulled import POINTS, PULL, ROWS, bend, guess, hold, place, prepare, pull
 from analogdeq.solve.compiled.step_size import allowed
 
@@ -20,7 +21,7 @@ SAFETY, SHRINK, GROW, LONGEST_GUESS = 0.85, 0.2, 4.0, 3.0
 
 
 @compiled
-def wave(network, control, lanes, slots, rows, is_aimed):
+def wave(network, control, lanes, slots, rows):
     """Step the samples `rows` as `march` does, each with sweeps until its own waveform stands still."""
     points, p, k, lane_of, size = slots.points, slots.p, slots.k, slots.lane, slots.size
     of, z, pre, current, rate, squash = lanes.of, lanes.z, lanes.pre, lanes.current, network.rate, network.squash
@@ -39,7 +40,7 @@ def wave(network, control, lanes, slots, rows, is_aimed):
         for j in range(1, POINTS):
             for s in range(count):
                 place(points, z, k, s, lane_of[s], j)
-            product(network.blocks, points, slots.block, slots.part, p, count)
+            product(network.panels, points, p, count)
             for s in range(count):
                 change = pull(squash, p, current, k, s, lane_of[s], j)
                 size[s, 0] = change if j == 1 else max(size[s, 0], change)
@@ -57,7 +58,7 @@ def wave(network, control, lanes, slots, rows, is_aimed):
             lane.attempts += 1
             if error <= may_err:
                 place(points, z, k, s, i, POINTS - 1)
-                if is_aimed:
+                if is_aimed(lane):
                     note_exit(network, control, lanes, slots, s, np.inf, state, scratch)
                 copy_row(z, i, points, s)
                 lane.motion = _motion(points, k, s)
@@ -72,7 +73,7 @@ def wave(network, control, lanes, slots, rows, is_aimed):
                 guess(k, s, 0.0, by)
             lane.h *= by
             size[s, 1] = 0
-            if not is_over(control, lane, is_aimed):
+            if not is_over(control, lane):
                 prepare(rate, lane.h, k, s, scratch)
                 continue
             copy_row(pre, i, p, s)
