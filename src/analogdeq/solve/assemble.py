@@ -21,7 +21,7 @@ from analogdeq.solve.trace import Trace
 def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Outcome, trace: Trace | None) -> Settled:
     """Times in seconds, energies in joules, residuals and bounds evaluated where each sample came to rest."""
     tau = core.tau_s
-    z = outcome.z.clone()  # a tensor of its own, which autograd may save
+    z = outcome.z
     residual_vector = core.fixed_point_map(z, drive) - z
     power_W = _power_W(core, drive, z)
     ledger = _ledger(core, start, outcome, power_W)
@@ -32,13 +32,13 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
         t_end_s=outcome.time_end * tau,
         energy_J=unknown if ledger is None else ledger.total_J,
         ledger=ledger,
-        verdict_code=outcome.verdict.clone(),
+        verdict_code=outcome.verdict,
         residual=residual_vector.abs().amax(1).to(torch.float64),
         error_bounds=ErrorBounds(core, drive, u, z, residual_vector),
         period_s=outcome.period * tau,
-        evaluations=outcome.evaluations.clone(),
-        steps=outcome.steps.clone(),
-        rejected=outcome.rejected.clone(),
+        evaluations=outcome.evaluations,
+        steps=outcome.steps,
+        rejected=outcome.rejected,
         power_end_W=power_W,
         trace=trace,
     )

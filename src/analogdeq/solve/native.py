@@ -33,7 +33,6 @@ NUMBA = "0.68."
 _TABLEAUX = {tableau.name: tableau for tableau in (TSIT5, BOSH3)}
 
 
-@torch.inference_mode()  # spares the loop's many small operations autograd's bookkeeping
 def settle_natively(
     core: Core, drive: Drive, start: Tensor, options: SettleOptions, record: Record | None, threads: int
 ) -> tuple[Outcome, Trace | None]:
@@ -41,26 +40,33 @@ def settle_natively(
 
     Args:
         core: the network.
-        drive: its constant drive, a row per sample.
+        drive: its constant drive.
         start: (batch, node). Where it begins.
         options: of the settle.
         record: which waveforms to record; the loop settles those samples.
         threads: of the processor, for compiled code; none of it runs on 0.
     """
-    recorder = None if record is None else Recorder(record, core, drive)
-    recorded = torch.tensor([] if record is None else record.samples, dtype=torch.int64, device=start.device)
-    left = torch.arange(start.shape[0], device=start.device)
-    with one_thread(start):  # torch's own threads would keep the processors from those of compiled code
-        batch = Batch(drive=drive, start=start, outcome=empty_outcome(start, len(core.power_terms)), recorder=recorder)
-        if threads and options.method == "auto" and has_numba():
-            from analogdeq.solve.compiled.sprint import sprint  # takes a second, and numba is not always there
+    outcome = empty_outcome(start, len(core.power_terms))  # outside of inference mode: autograd may save these
+    with torch.inference_mode(), one_thread(start):
+        # Spared are autograd's bookkeeping for the loop's many small operations, and torch's own threads, which would
+        # keep the processors from those of compiled code.
+        recorder = None if record is None else Recorder(record, core, drive)
+        batch = Batch(drive=drive, start=start, outcome=outcome, recorder=recorder)
+        _settle(core, batch, () if record is None else record.samples, options, threads)
+        return outcome, None if recorder is None else recorder.finish()
 
-            plain = left if record is None else left[~torch.isin(left, recorded)]
-            others = sprint(core, batch, plain, options, threads, UNSEEN * options.rtol)
-            left = torch.cat((recorded, others))
+
+def _settle(core: Core, batch: Batch, samples: tuple[int, ...], options: SettleOptions, threads: int) -> None:
+    """By compiled code but for the recorded `samples`, and what it leaves by the loop."""
+    left = torch.arange(batch.start.shape[0], device=batch.start.device)
+    recorded = torch.tensor(samples, dtype=torch.int64, device=batch.start.device)
+    if threads and options.method == "auto" and has_numba():
+        from analogdeq.solve.compiled.sprint import sprint  # takes a second, and numba is not always there
+
+        plain = left[~torch.isin(left, recorded)] if samples else left
+        left = torch.cat((recorded, sprint(core, batch, plain, options, threads, UNSEEN * options.rtol)))
     for index in slabs(left, core.n_nodes, recorded):
         SettleLoop(core, batch, index, options, _stepper(options)).run()
-    return batch.outcome, None if recorder is None else recorder.finish()
 
 
 @cache

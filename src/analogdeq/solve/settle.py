@@ -80,17 +80,16 @@ def settle(
         _check_input(core, u, z0, record)
         drive = core.drive(u)
         start = (core.initial_state(drive) if z0 is None else z0.detach()).contiguous()
-    if method in NATIVE:
-        outcome, trace = settle_natively(core, drive, start, options, record, threads if compiled else 0)
-    else:
-        back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
-        until_tau = torch.zeros(u.shape[0], dtype=torch.float64)
-        if record is not None:
-            until_tau[list(record.samples)] = record.until_tau
-        judged = back_end.settle_paths(core, drive, start, options, until_tau.tolist())
-        outcome = outcome_of_paths(judged, core, drive, start)
-        trace = None if record is None else trace_of_paths(judged, core, drive, record)
-    with _few_threads(u, core):
+        if method in NATIVE:
+            outcome, trace = settle_natively(core, drive, start, options, record, threads if compiled else 0)
+        else:
+            back_end = torchdiffeq_backend if method.startswith("torchdiffeq") else scipy_backend
+            until_tau = torch.zeros(u.shape[0], dtype=torch.float64)
+            if record is not None:
+                until_tau[list(record.samples)] = record.until_tau
+            judged = back_end.settle_paths(core, drive, start, options, until_tau.tolist())
+            outcome = outcome_of_paths(judged, core, drive, start)
+            trace = None if record is None else trace_of_paths(judged, core, drive, record)
         settled = in_si_units(core, drive, u, start, outcome, trace)
     if throw and not bool(settled.is_settled.all()):
         raise SettleError(_complaint(settled, core.tau_s, options))

@@ -128,6 +128,22 @@ def test_company_changes_no_more_than_rounding() -> None:
         assert torch.equal(part.evaluations, whole.evaluations[rows])
 
 
+@pytest.mark.parametrize("spread", [0.3, 6.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_company_changes_not_one_bit_of_a_sample_with_the_same_drive(dtype: torch.dtype, spread: float) -> None:
+    n = 20
+    W = random_core(n, seed=2, radius=0.8, dtype=dtype).W
+    tau = torch.exp(spread * torch.linspace(-0.5, 0.5, n, dtype=torch.float64))
+    core = RCCore(W, torch.eye(n, dtype=dtype), torch.zeros(n, dtype=dtype), tau_s=tau)  # U u + b is u to the last bit
+    u = random_inputs(70, n, seed=2, dtype=dtype)
+    whole = settle(core, u)
+    assert whole.is_settled.all()
+    for rows in ([0], [69], list(range(5, 30))):
+        part = settle(core, u[rows])
+        assert torch.equal(part.t_settle_s, whole.t_settle_s[rows])
+        assert torch.equal(part.z, whole.z[rows])
+
+
 def test_the_number_of_threads_changes_not_one_bit() -> None:
     core = random_core(64, seed=2, radius=0.8, dtype=torch.float32)
     u, before, times = random_inputs(70, 3, seed=2, dtype=torch.float32), torch.get_num_threads(), []

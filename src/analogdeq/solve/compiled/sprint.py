@@ -12,7 +12,7 @@ from analogdeq.cores.core import Core
 from analogdeq.solve.compiled.arrival import ROWS as ROWS_OF_ARRIVALS
 from analogdeq.solve.compiled.chunk import settle_chunk
 from analogdeq.solve.compiled.control import Control, control_of
-from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, room_for
+from analogdeq.solve.compiled.lanes import LANE, LEFT, SETTLED, Lanes, Slots, room_for
 from analogdeq.solve.compiled.network import Network, network_of
 from analogdeq.solve.compiled.outlook import EXTRA, LARGE
 from analogdeq.solve.compiled.product import TOGETHER
@@ -65,16 +65,16 @@ def _run(network: Network, control: Control, lanes: Lanes, threads: int) -> None
     bounds = _bounds(lanes.z.shape[0])
     parts = pairwise(bounds)  # its next one is taken under the interpreter's lock
 
-    def work() -> None:
-        room = room_for(network, ROWS)
+    def work(room: Slots) -> None:
         for first, last in parts:
             settle_chunk(network, control, lanes, room, first, last)
 
-    others = [Thread(target=work, name="settle") for _ in range(min(threads, len(bounds) - 1) - 1)]
+    rooms = [room_for(network, ROWS) for _ in range(min(threads, len(bounds) - 1))]
+    others = [Thread(target=work, args=(room,), name="settle") for room in rooms[1:]]
     for other in others:  # a pool of threads takes longer to start than a few samples to settle
         other.start()
     try:
-        work()
+        work(rooms[0])
     finally:
         for _ in parts:  # after an interrupt nobody begins another one
             pass
@@ -92,7 +92,8 @@ def _lanes(network: Network, batch: Batch, index: Tensor) -> Lanes:
     """Samples at power-on. All samples of a batch have their rests and exits written where these are wanted."""
     is_whole = index.numel() == batch.start.shape[0]
     drive, out = batch.drive if is_whole else batch.drive.rows(index), batch.outcome
-    current, z = drive.current.detach().contiguous(), batch.start[index]
+    current = drive.current.detach().contiguous()
+    z = batch.start.clone() if is_whole else batch.start[index]
     of = np.zeros(z.shape[0], LANE)
     of["h"], of["at_most"], of["distance"] = 0.25 / float(network.rate.max()), np.inf, np.inf
     of["standing"][:, : drive.standing_power_W.shape[1]] = drive.standing_power_W.numpy()
