@@ -247,8 +247,8 @@ def test_after_an_interrupt_no_thread_begins_another_part(monkeypatch: pytest.Mo
     assert len(begun) <= 4, "of twenty"
 
 
-@pytest.mark.parametrize(("nodes", "batch"), [(64, 512), (256, 128), (512, 256)])
-def test_a_settle_takes_less_than_twelve_state_sized_buffers(nodes: int, batch: int) -> None:
+@pytest.mark.parametrize(("nodes", "batch"), [(64, 64), (64, 512), (256, 128), (512, 64)])
+def test_a_settle_takes_less_than_twelve_state_sized_buffers_and_a_copy_of_W(nodes: int, batch: int) -> None:
     from analogdeq.studies.bench_settle import BenchSpec
     from analogdeq.studies.bench_settle import random_core as bench_core
     from analogdeq.studies.storage import peak_buffers
@@ -256,4 +256,4 @@ def test_a_settle_takes_less_than_twelve_state_sized_buffers(nodes: int, batch: 
     core, u = bench_core(BenchSpec(nodes=nodes, batch=batch))
     assert settle(core, u).is_settled.all()
     n_buffers, parts = peak_buffers(core, u)
-    assert 6 < n_buffers < 12, parts
+    assert 6 < n_buffers - nodes / batch < 12, parts
