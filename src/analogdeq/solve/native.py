@@ -40,7 +40,7 @@ def settle_natively(
 
     Args:
         core: the network.
-        drive: its constant drive.
+        drive: its constant drive, a row per sample.
         start: (batch, node). Where it begins.
         options: of the settle.
         record: which waveforms to record; the loop settles those samples.

@@ -96,7 +96,7 @@ def test_the_largest_entry_is_found_whatever_its_sign_and_place(dtype: type) -> 
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 65, 100, 257])
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 65, 100, 256, 257, 700])
 def test_a_product_of_panels_is_the_product_for_every_number_of_samples(n: int, dtype: type) -> None:
     W = RNG.normal(size=(n, n)).astype(dtype)
     for count in range(1, 2 * TOGETHER + 2):
@@ -119,7 +119,7 @@ def test_what_is_not_finite_stays_with_its_sample() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 12, 14, 48])
-def test_powers_of_small_matrices_are_numpys(size: int) -> None:
+def test_products_of_small_matrices_are_numpys(size: int) -> None:
     A, B = RNG.normal(size=(2, size, size))
     np.testing.assert_allclose(times(A, B), A @ B, rtol=1e-12, atol=1e-13 * size)
 

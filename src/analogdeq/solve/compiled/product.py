@@ -57,7 +57,7 @@ def product(panels, points, out, count):
     for panel in range(panels.shape[0]):
         for first in range(0, count, TOGETHER):
             left = count - first
-            if left >= 6:
+            if left >= TOGETHER:
                 _multiply_6(panels, panel, points, first, out)
             elif left == 5:
                 _multiply_5(panels, panel, points, first, out)
@@ -125,4 +125,6 @@ def _multiplication(samples: int) -> Any:
     return multiply
 
 
-_multiply_1, _multiply_2, _multiply_3, _multiply_4, _multiply_5, _multiply_6 = map(_multiplication, range(1, 7))
+_multiply_1, _multiply_2, _multiply_3, _multiply_4, _multiply_5, _multiply_6 = map(
+    _multiplication, range(1, TOGETHER + 1)
+)

@@ -59,7 +59,7 @@ def sprint(core: Core, batch: Batch, index: Tensor, options: SettleOptions, thre
 def _run(network: Network, control: Control, lanes: Lanes, threads: int) -> None:
     """Settle part after part, on as many threads as there are; compiled code does not hold the interpreter's lock.
 
-    The parts depend on the number of samples alone: company changes last digits, the number of threads must not. What a
+    The parts depend on the number of samples alone, so that the number of threads changes not one bit. What a
     thread that fails has not decided stays underway, and goes to the loop like everything undecided.
     """
     bounds = _bounds(lanes.z.shape[0])
