@@ -22,7 +22,7 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
     """Times in seconds, energies in joules, residuals and bounds evaluated where each sample came to rest."""
     tau = core.tau_s
     z = outcome.z
-    residual_vector = core.fixed_point_map(z, drive) - z
+    residual = _residual(core, drive, outcome)
     power_W = _power_W(core, drive, z)
     ledger = _ledger(core, start, outcome, power_W)
     unknown = torch.full_like(outcome.time_end, torch.nan)
@@ -33,8 +33,8 @@ def in_si_units(core: Core, drive: Drive, u: Tensor, start: Tensor, outcome: Out
         energy_J=unknown if ledger is None else ledger.total_J,
         ledger=ledger,
         verdict_code=outcome.verdict,
-        residual=residual_vector.abs().amax(1).to(torch.float64),
-        error_bounds=ErrorBounds(core, drive, u, z, residual_vector),
+        residual=residual,
+        error_bounds=ErrorBounds(core, drive, u, z, residual),
         period_s=outcome.period * tau,
         evaluations=outcome.evaluations,
         steps=outcome.steps,
@@ -80,6 +80,16 @@ def trace_of_paths(judged: list[tuple[Judgement, Path]], core: Core, drive: Driv
 
 
 @torch.no_grad()
+def _residual(core: Core, drive: Drive, outcome: Outcome) -> Tensor:
+    """(batch,) float64 [1]. max |F(z) - z|, evaluated where the back end did not."""
+    is_new = torch.isnan(outcome.residual)
+    if not bool(is_new.any()):
+        return outcome.residual
+    residual = (core.fixed_point_map(outcome.z, drive) - outcome.z).abs().amax(1).to(torch.float64)
+    return torch.where(is_new, residual, outcome.residual)
+
+
+@torch.no_grad()
 def _power_W(core: Core, drive: Drive, z: Tensor) -> Tensor:
     """(batch, term) float64 [W]: what staying at z draws; the last step of a settle ends beside it, inside the band."""
     power_W = torch.zeros(z.shape[0], len(core.power_terms), dtype=torch.float64, device=z.device)
@@ -94,7 +104,7 @@ def _power_W(core: Core, drive: Drive, z: Tensor) -> Tensor:
 
 
 def _ledger(core: Core, start: Tensor, outcome: Outcome, power_W: Tensor) -> Ledger | OscillatorLedger | None:
-    if not isinstance(core, Accounted):
+    if not core.power_terms or not isinstance(core, Accounted):
         return None
     readout_s = torch.where(torch.isnan(outcome.time_settle), outcome.time_end, outcome.time_settle) * core.tau_s
     return core.ledger(outcome.energy * core.tau_s, power_W, readout_s, start, outcome.z_readout)

@@ -48,7 +48,7 @@ class ErrorBounds:
     Source: L. V. Kantorovich, Uspekhi Mat. Nauk 3:89 (1948), for the local one.
     """
 
-    def __init__(self, core: Core, drive: Drive, u: Tensor, z: Tensor, residual_vector: Tensor) -> None:
+    def __init__(self, core: Core, drive: Drive, u: Tensor, z: Tensor, residual: Tensor) -> None:
         """Nothing is computed yet.
 
         Args:
@@ -56,10 +56,10 @@ class ErrorBounds:
             drive: its drive.
             u: (batch, input) [1].
             z: (batch, node) [1].
-            residual_vector: (batch, node). F(z) - z as the settle found it.
+            residual: (batch,) float64. max |F(z) - z| as the settle found it.
         """
         self._core, self._drive, self._u = core, drive, u.detach().clone()
-        self._z, self._residual_vector = z, residual_vector
+        self._z, self._residual = z, residual
         self._known: tuple[Tensor, Tensor] | None = None
 
     @classmethod
@@ -86,28 +86,28 @@ class ErrorBounds:
 
     @torch.no_grad()
     def _prove(self) -> tuple[Tensor, Tensor]:
-        core, z, residual = self._core, self._z, self._residual_vector
+        core, z = self._core, self._z
         value = torch.full(z.shape[:1], torch.nan, dtype=torch.float64, device=z.device)
         kind = torch.full(z.shape[:1], int(Bound.NONE), dtype=torch.uint8, device=z.device)
         # A core trained on since then has other equilibria, about which the settle says nothing.
         now = core.fixed_point_map(z, self._drive) - z
         noise = 32 * torch.finfo(core.dtype).eps * core.full_scale
-        if not torch.allclose(now, residual, rtol=0, atol=noise, equal_nan=True):
+        if not torch.allclose(now.abs().amax(1).to(torch.float64), self._residual, rtol=0, atol=noise, equal_nan=True):
             return value, kind
         exact = in_double(core)
         if exact is None:
-            return self._own_precision(value, kind)
+            return self._own_precision(now, value, kind)
         level = _level(core, self._u).to(torch.float64)
         for rows in torch.arange(z.shape[0], device=z.device).split(_CHUNK):
             value[rows], kind[rows] = _bounds(exact, level[rows], z[rows].to(torch.float64))
         return value, kind
 
-    def _own_precision(self, value: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
+    def _own_precision(self, residual: Tensor, value: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
         """A core of an unknown kind is taken at its word, if that is in double precision."""
         gap = self._core.contraction_gap()
         if gap <= 0 or self._core.dtype != torch.float64:
             return value, kind
-        value = torch.linalg.vector_norm(self._residual_vector, dim=1) / gap
+        value = torch.linalg.vector_norm(residual, dim=1) / gap
         return value, torch.where(torch.isfinite(value), int(Bound.GLOBAL), int(Bound.NONE)).to(torch.uint8)
 
 

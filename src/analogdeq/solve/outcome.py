@@ -18,6 +18,7 @@ class Outcome:
         time_settle: (batch,) float64. NaN unless settled.
         time_end: (batch,) float64.
         energy: (batch, term) float64. Until `time_settle`, or until the end.
+        residual: (batch,) float64. max |F(z) - z| at `z`; NaN where the back end did not look.
         verdict: (batch,) uint8.
         period: (batch,) float64. NaN unless oscillating.
         evaluations, steps, rejected: (batch,) int64.
@@ -28,6 +29,7 @@ class Outcome:
     time_settle: Tensor
     time_end: Tensor
     energy: Tensor
+    residual: Tensor
     verdict: Tensor
     period: Tensor
     evaluations: Tensor
@@ -51,6 +53,7 @@ def empty_outcome(z: Tensor, n_terms: int) -> Outcome:
         time_settle=real(),
         time_end=real(),
         energy=real(n_terms),
+        residual=real(),
         verdict=torch.zeros(batch, dtype=torch.uint8, device=device),
         period=real(),
         evaluations=count(),

@@ -18,7 +18,7 @@ from analogdeq.solve.compiled.chunk import settle_chunk
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
 from analogdeq.solve.compiled.jit import entry
 from analogdeq.solve.compiled.lanes import room_for
-from analogdeq.solve.compiled.matrices import exponential, times
+from analogdeq.solve.compiled.matrices import exponential, least, padded, times
 from analogdeq.solve.compiled.network import network_of
 from analogdeq.solve.compiled.outlook import EXTRA
 from analogdeq.solve.compiled.product import TOGETHER, in_panels, product
@@ -27,6 +27,7 @@ from analogdeq.solve.compiled.space import _propagated, _rightmost, build, do_de
 
 RNG = np.random.default_rng(0)
 product, times, exponential = entry(product), entry(times), entry(exponential)
+least, padded = entry(least), entry(padded)
 build, do_decay, propagated, rightmost = entry(build), entry(do_decay), entry(_propagated), entry(_rightmost)
 last_exit, weights_at = entry(last_exit), entry(weights_at)
 
@@ -121,7 +122,22 @@ def test_what_is_not_finite_stays_with_its_sample() -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 12, 14, 48])
 def test_products_of_small_matrices_are_numpys(size: int) -> None:
     A, B = RNG.normal(size=(2, size, size))
-    np.testing.assert_allclose(times(A, B), A @ B, rtol=1e-12, atol=1e-13 * size)
+    left, right = padded(A, 1.0), padded(B, 2.0)
+    out = np.full_like(left, np.nan)
+    np.testing.assert_allclose(times(left, right, out)[:, :size], 2 * A @ B, rtol=1e-12, atol=1e-13 * size)
+    assert (out[:, size:] == 0).all(), "so that products of products are right as well"
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_normal_equations_give_numpys_least_squares_solution(size: int) -> None:
+    A, y = RNG.normal(size=(20, size)), RNG.normal(size=20)
+    np.testing.assert_allclose(least(A.T @ A, A.T @ y), np.linalg.lstsq(A, y)[0], rtol=1e-4, atol=1e-6)
+
+
+def test_normal_equations_of_one_vector_three_times_have_a_solution_as_well() -> None:
+    A, y = np.tile(RNG.normal(size=(20, 1)), 3), RNG.normal(size=20)
+    x = least(A.T @ A, A.T @ y)
+    np.testing.assert_allclose(A @ x, A @ np.linalg.lstsq(A, y)[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(("intervals", "precise"), [(4, 2e-4), (8, 1e-9)])
@@ -137,7 +153,7 @@ def test_the_quadratures_are_exact_for_polynomials_of_their_degree(intervals: in
 def test_the_exponential_is_scipys() -> None:
     H = RNG.normal(size=(12, 12))
     delta = 0.5 / np.abs(H).sum(1).max()
-    np.testing.assert_allclose(exponential(H, delta), expm(delta * H), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(exponential(H, delta)[:, :12], expm(delta * H), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -151,7 +167,7 @@ def test_the_rightmost_eigenvalue_and_the_tip_of_its_vector_are_lapacks(seed: in
         pytest.skip("two rightmost ones too close to tell apart")
     shift = values.real.max() + 0.3
     H -= shift * np.eye(m)
-    E, is_stable = propagated(expm(H))
+    E, is_stable = propagated(padded(expm(H), 1.0))
     assert is_stable
     tip = np.zeros(m)
     tip[-1] = 1.0
@@ -163,8 +179,9 @@ def test_the_rightmost_eigenvalue_and_the_tip_of_its_vector_are_lapacks(seed: in
 def test_what_grows_does_not_decay_however_little_of_it_there_is() -> None:
     H = np.diag([-1.0, -2.0, 0.01])
     none = np.zeros(3)
-    assert not do_decay(H, none, expm(H), 0.0, 1.0, 100)
-    assert do_decay(H - 0.02 * np.eye(3), none, expm(H - 0.02 * np.eye(3)), 0.0, 1.0, 100)
+    assert not do_decay(H, none, padded(expm(H), 1.0), 0.0, 1.0, 100)
+    slower = H - 0.02 * np.eye(3)
+    assert do_decay(slower, none, padded(expm(slower), 1.0), 0.0, 1.0, 100)
 
 
 def test_the_last_exit_of_a_linear_state_is_where_a_dense_grid_sees_it() -> None:

@@ -17,6 +17,7 @@ from analogdeq.cores.core import Core
 from analogdeq.cores.rc import RCCore
 from analogdeq.solve import native
 from analogdeq.solve.compiled import sprint as sprint_module
+from analogdeq.solve.compiled.chunk import settle_chunk
 from analogdeq.solve.settle import settle
 from analogdeq.solve.settled import Settled
 from analogdeq.solve.verdict import Verdict
@@ -257,3 +258,11 @@ def test_a_settle_takes_less_than_twelve_state_sized_buffers_and_a_copy_of_W(nod
     assert settle(core, u).is_settled.all()
     n_buffers, parts = peak_buffers(core, u)
     assert 6 < n_buffers - nodes / batch < 12, parts
+
+
+def test_a_budget_may_be_a_whole_number_without_compiling_anew() -> None:
+    core, u = random_core(4, seed=1), random_inputs(2, 3, seed=1)
+    settle(core, u)
+    before = len(settle_chunk.signatures)
+    settle(core, u, max_time_tau=100)
+    assert len(settle_chunk.signatures) == before

@@ -4,29 +4,31 @@ import math
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy, copy_row, dot, largest, scale, tanh
+from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, dot, largest, scale, tanh
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import SETTLED, TERMS
-from analogdeq.solve.compiled.product import product
+from analogdeq.solve.compiled.matrices import apply
 from analogdeq.solve.compiled.quadrature import rule
-from analogdeq.solve.compiled.space import build, flow, linearise, unfold
+from analogdeq.solve.compiled.space import build, linearise, unfold
 from analogdeq.solve.compiled.watts import draw
 from analogdeq.solve.finish import CLOSER, ENERGY, NEAR, NONLINEARITY, SLACK
 
 NODES, FINE, COARSE = rule(8)
 """Of the way to the exit."""
-SIZE = 12
+SIZE = 10
 """Of the Krylov space."""
-OFFSET, SHIFT, EXIT, SCRATCH = SIZE, SIZE + 1, SIZE + 2, SIZE + 3
+OFFSET, SHIFT, EXIT, SCRATCH, LINEAR = SIZE, SIZE + 1, SIZE + 2, SIZE + 3, SIZE + 4
 """Rows of a slot besides the basis; W times its first vector takes the place of the offset."""
-ROWS = SIZE + 5
+ROWS = SIZE + 6
 """With the slopes."""
 CAUTION = 0.5
 """Of the bend that the loop allows. That asks later, since its lanes wait for company, and bends less then."""
 SHARES = (0.2, 1.0)
 """Of the time to the exit: where it is checked that the circuit is linear. At the start alone bends of second and third
 order may cancel by chance."""
+SATURATED = 1e-5
+"""A slope below which nothing is seen of the pre-activation."""
 SLOWER = 0.7
 """A sample asks again when it is nearer by this factor at least, and by this one at the most:"""
 LEAST = 0.03
@@ -78,9 +80,9 @@ def follow(network, control, lanes, slots, rows):
             lanes.of[rows[first + s]].evaluations += size
             exit = last_exit(slots.k[s], H[s], length[s], margin[s], control.band, way[s], slots.k[s, EXIT])
             after[s], step[s] = exit.after, exit.step
-        _check(network, control, lanes, slots, rows, first, count, allowed, after, way, step)
+        _check(network, control, lanes, slots, rows, first, count, allowed, after, way, step, H, length)
         if network.has_power:
-            _charge(network, control, lanes, slots, rows, first, count, way, after, step)
+            _charge(network, control, lanes, slots, rows, first, count, way, after, step, H, length)
         for s in range(count):
             i = rows[first + s]
             lane = lanes.of[i]
@@ -122,70 +124,81 @@ def _bend(out, dz, linear, blur):
 
 
 @compiled
-def _check(network, control, lanes, slots, rows, first, count, allowed, after, way, step):
+def _check(network, control, lanes, slots, rows, first, count, allowed, after, way, step, H, length):
     """Make exits negative where the circuit is not linear on the way or there, or its bend large in what is left."""
-    for share in SHARES:
-        is_exit = share == 1.0
-        for s in range(count):
-            if is_exit:
-                copy_row(slots.points, s, slots.k[s], EXIT)
-            else:
-                weights = weights_at(way[s], max(after[s], 0.0) * share, step[s])
-                unfold(slots.k[s, : weights.shape[0]], weights, slots.points[s])
-        product(network.panels, slots.points, slots.p, count)
-        for s in range(count):
+    for s in range(count):
+        i, e, motion, dz = rows[first + s], slots.points[s], slots.k[s, LINEAR], slots.k[s, SCRATCH]
+        for share in SHARES:
             if after[s] < 0:
                 continue
-            i, e, dz = rows[first + s], slots.points[s], slots.k[s, SCRATCH]
-            lanes.of[i].evaluations += 1
-            _motion(network, slots.p, lanes.pre_rest, lanes.rest, e, dz, s, i)
-            flow(network.rate, slots.k, slots.p, slots.points, s)
+            _state(network, lanes, slots, H[s], length[s], way[s], share * after[s], step[s], s, i)
+            _motion(network, lanes.pre_rest, lanes.rest, e, dz, dz, i)
             squared, speed = dot(e, e), dot(e, dz)
             decay = -speed / squared
-            _bend(dz, dz, slots.p[s], control.blur)
+            _bend(dz, dz, motion, control.blur)
             if not largest(dz) <= allowed[s] * decay * largest(e):
                 after[s] = -1.0
-            elif is_exit:
+            elif share == 1.0:
                 at_first = squared * math.exp(min(decay * after[s], 700.0))
                 if not abs(dot(slots.k[s, SHIFT], e)) <= SLACK * allowed[s] * at_first:
                     after[s] = -1.0
 
 
 @compiled
-def _motion(network, We, pre, rest, e, dz, s, lane):
-    """dz/ds at rest + e."""
-    a, c0, c1, c2 = network.squash[0], network.squash[1], network.squash[2], network.squash[3]
+def _state(network, lanes, slots, H, length, way, after, step, s, lane):
+    """Write the offset e from rest after some time to `points`, its motion A e to `LINEAR` and W e to `SCRATCH`.
+
+    W e follows from A e = rate (slope W e - e), without a product; of nodes so saturated that it does not, and is not
+    seen either, it is taken to fade as the whole offset does.
+    """
+    basis, e, motion, image = slots.k[s], slots.points[s], slots.k[s, LINEAR], slots.k[s, SCRATCH]
+    pre, pre_rest, slowness, last = lanes.pre, lanes.pre_rest, network.slowness, slots.k.shape[1] - 1
+    w = weights_at(way, after, step)
+    size = w.shape[0]
+    along = np.empty(size)
+    apply(H[:size], w, along)
+    unfold(basis[:size], w, e)
+    unfold(basis[:size], along, motion)
+    add_scaled(motion, w[size - 1], slots.p[s])  # what leads out of the space, as `build` left it there
+    of = e.dtype.type
+    fade, saturated = of(math.sqrt(dot(w, w)) / length), of(SATURATED)
     for n in range(e.shape[0]):
-        image = a * (c0 + c1 * tanh(c2 * (pre[lane, n] + We[s, n])))
-        dz[n] = network.rate[n] * (image - (rest[lane, n] + e[n]))
+        slope = basis[last, n]
+        seen = (slowness[n] * motion[n] + e[n]) / max(slope, saturated)
+        image[n] = seen if slope > saturated else fade * (pre[lane, n] - pre_rest[lane, n])
 
 
 @compiled
-def _charge(network, control, lanes, slots, rows, first, count, way, after, step):
+def _motion(network, pre, rest, e, image, out, lane):
+    """Write dz/ds at rest + e, where W e is `image`, to `out`."""
+    a, c0, c1, c2 = network.squash[0], network.squash[1], network.squash[2], network.squash[3]
+    for n in range(e.shape[0]):
+        F = a * (c0 + c1 * tanh(c2 * (pre[lane, n] + image[n])))
+        out[n] = network.rate[n] * (F - (rest[lane, n] + e[n]))
+
+
+@compiled
+def _charge(network, control, lanes, slots, rows, first, count, way, after, step, H, length):
     """Joules until the exits; these become negative where the rule with half the intervals gives something else."""
-    fine, coarse, watts = np.zeros((count, TERMS)), np.zeros((count, TERMS)), np.zeros(TERMS)
-    for node in range(NODES.shape[0]):
-        for s in range(count):
-            weights = weights_at(way[s], max(after[s], 0.0) * NODES[node], step[s])
-            unfold(slots.k[s, : weights.shape[0]], weights, slots.points[s])
-        product(network.panels, slots.points, slots.p, count)
-        for s in range(count):
-            i = rows[first + s]
-            z = slots.points[s]
-            add_scaled(z, 1.0, lanes.rest[i])
-            add_scaled(slots.p[s], 1.0, lanes.pre_rest[i])
-            draw(network.watts, network.squash, z, slots.p[s], lanes.of[i].standing, watts)
-            for term in range(TERMS):
-                fine[s, term] += FINE[node] * watts[term]
-                coarse[s, term] += COARSE[node] * watts[term]
+    fine, coarse, watts = np.zeros(TERMS), np.zeros(TERMS), np.zeros(TERMS)
     for s in range(count):
-        lane = lanes.of[rows[first + s]]
         if after[s] < 0:
             continue
-        lane.evaluations += NODES.shape[0]
+        i, z, p = rows[first + s], slots.points[s], slots.k[s, SCRATCH]
+        lane = lanes.of[i]
+        clear(fine)
+        clear(coarse)
+        for node in range(NODES.shape[0]):
+            _state(network, lanes, slots, H[s], length[s], way[s], after[s] * NODES[node], step[s], s, i)
+            add_scaled(z, 1.0, lanes.rest[i])
+            add_scaled(p, 1.0, lanes.pre_rest[i])
+            draw(network.watts, network.squash, z, p, lane.standing, watts)
+            for term in range(TERMS):
+                fine[term] += FINE[node] * watts[term]
+                coarse[term] += COARSE[node] * watts[term]
         gap, total = 0.0, 0.0
         for term in range(TERMS):
-            lane.exit_energy[term] = lane.energy[term] + after[s] * fine[s, term]
-            gap, total = gap + abs(fine[s, term] - coarse[s, term]), total + abs(fine[s, term])
+            lane.exit_energy[term] = lane.energy[term] + after[s] * fine[term]
+            gap, total = gap + abs(fine[term] - coarse[term]), total + abs(fine[term])
         if gap > ENERGY * control.rtol * total:
             after[s] = -1.0

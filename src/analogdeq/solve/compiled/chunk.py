@@ -5,6 +5,7 @@ import numpy as np
 from analogdeq.solve.compiled.arrival import arrive
 from analogdeq.solve.compiled.jit import compiled, stored
 from analogdeq.solve.compiled.lanes import LEFT, SETTLED, UNDERWAY
+from analogdeq.solve.compiled.leap import leap
 from analogdeq.solve.compiled.march import march
 from analogdeq.solve.compiled.outlook import attract, stay
 from analogdeq.solve.compiled.search import search
@@ -26,9 +27,12 @@ def settle_chunk(network, control, lanes, slots, first, last):
         if of[i].motion <= control.search_below:
             of[i].fate = LEFT  # at rest, perhaps on a saddle
     _step(network, control, lanes, slots, _underway(of, first, last))
+    is_told = control.is_contraction or network.is_uniform  # that Picard iterations converge tells all of equal speeds
+    if not (is_told or network.is_stiff):
+        leap(network, control, lanes, slots, _underway(of, first, last))
     search(network, control, lanes, slots, _underway(of, first, last))
-    if not (control.is_contraction or network.is_uniform):  # that Picard iterations converge tells all of equal speeds
-        attract(network, control, lanes, slots, _underway(of, first, last))
+    if not is_told:
+        attract(network, control, lanes, slots, _unproven(of, first, last))
     for _ in range(ASKED):
         rows = _underway(of, first, last)
         if rows.shape[0] == 0:
@@ -68,6 +72,13 @@ def _underway(of, first, last):
             rows[count] = i
             count += 1
     return rows[:count]
+
+
+@compiled
+def _unproven(of, first, last):
+    """(row,) those whose rests are not known to attract."""
+    rows = _underway(of, first, last)
+    return rows[of[rows].attracts == 0]
 
 
 @compiled

@@ -65,22 +65,22 @@ def control_of(core: Core, options: SettleOptions, *, unseen: float, is_stiff: b
         unseen: errors of an energy below this part of the largest power do not count.
         is_stiff: whether speeds do not limit the steps.
     """
-    band = options.band * core.full_scale
+    band = float(options.band * core.full_scale)  # numbers of another type would be compiled for anew
     fastest = 1.0 if core.rate is None else float(core.rate.max())
     found, noise, is_contraction = tolerance(core, band), rounding(core), core.contraction_gap() > 0
     return Control(
         band=band,
-        rtol=options.rtol,
-        floor=options.atol * core.full_scale,
-        finest=finest_tolerance(core, options.atol),
-        unseen=unseen,
+        rtol=float(options.rtol),
+        floor=float(options.atol * core.full_scale),
+        finest=float(finest_tolerance(core, options.atol)),
+        unseen=float(unseen),
         search_below=SEARCH_BANDS * band,
         found=found,
         good_enough=max(found, 4 * noise),
         rounding=8 * torch.finfo(core.dtype).eps * core.full_scale,
         blur=fastest * noise,
         beside=0.0 if is_contraction else KICK_BANDS * band,
-        max_time=options.max_time_tau,
+        max_time=float(options.max_time_tau),
         max_attempts=int(min(ATTEMPTS + (0 if is_stiff else PER_RATE * fastest), options.max_steps)),
         least_time=min(LEAST_TIME, LEAST_STEPS / fastest),
         is_contraction=is_contraction,

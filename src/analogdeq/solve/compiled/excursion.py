@@ -48,7 +48,7 @@ def last_exit(basis, H_all, length, margin, band, way, out):
     E = exponential(H, step / 2)
     for level in range(LEVELS):
         if level == 0:
-            half, E = E, times(E, E)
+            half, E = E, times(E, E, np.empty_like(E))
         elif level == 1:
             step, E = step / 2, half
         else:
@@ -88,17 +88,17 @@ def _walk(E, length, band, way):
         growth = max(growth, size)
         if size <= 1 or not growth < 1e6:
             break
-        power = times(power, power)
+        power = times(power, power, np.empty_like(power))
     if not size <= 1:
         return -1, norms
     clear(way[0])
     way[0, 0] = length
     for k in range(way.shape[0]):
         norms[k] = math.sqrt(dot(way[k], way[k]))
+        if k + 1 < way.shape[0]:
+            apply(E, way[k], way[k + 1])  # one more than is looked at: `weights_at` reads it
         if norms[k] * growth <= band:
             return k, norms
-        if k + 1 < way.shape[0]:
-            apply(E, way[k], way[k + 1])
     return -1, norms
 
 

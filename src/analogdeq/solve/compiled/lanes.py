@@ -23,6 +23,7 @@ LANE = np.dtype(
         ("motion", "f8"),
         ("motion_start", "f8"),
         ("distance", "f8"),
+        ("residual", "f8"),  # at its rest
         ("goal", "f8"),  # it is marched until its distance is below this
         ("exit_time", "f8"),
         ("standing", "f8", (TERMS,)),  # watts that the state does not change
@@ -33,6 +34,7 @@ LANE = np.dtype(
         ("rejected", "i8"),
         ("evaluations", "i8"),
         ("fate", "i8"),
+        ("attracts", "i8"),  # whether its rest is known to
     ]
 )
 """The numbers of a sample; `analogdeq.solve.lanes` says what most of them mean."""

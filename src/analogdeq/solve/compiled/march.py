@@ -4,6 +4,7 @@ import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import copy, copy_row
 from analogdeq.solve.compiled.band_exit import note_exit
+from analogdeq.solve.compiled.foresight import SOON, foresee, remember, stand
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.joules import charge
 from analogdeq.solve.compiled.lanes import LEFT, TERMS
@@ -65,6 +66,7 @@ def march(network, control, lanes, slots, rows):
             add_current(p, current, s, i)
             if has_power:
                 charge(network, lanes, slots, s, 1.0, gained, error, state, scratch[0], watts)
+            is_near = False
             if has_power and not _is_exact(control, lane, gained, error, watts):
                 lane.rejected += 1
                 lane.at_most = SHORTER * lane.h
@@ -73,6 +75,9 @@ def march(network, control, lanes, slots, rows):
             else:
                 if is_aimed(lane):
                     note_exit(network, control, lanes, slots, s, size[s, 1], state, scratch)
+                is_near = not is_aimed(lane) and lane.motion <= SOON * control.search_below
+                if is_near:
+                    remember(rate, squash, z, points, p, k, scratch, s, i)
                 _accept(lane, gained, watts, has_power)
                 copy_row(z, i, points, s)
                 copy_row(k[s], PUSH, p, s)
@@ -81,6 +86,10 @@ def march(network, control, lanes, slots, rows):
             if not is_over(control, lane):
                 continue
             copy_row(pre, i, k[s], PUSH)
+            if is_near:
+                foresee(network, lanes, slots, scratch, s, i)
+            elif not is_aimed(lane):
+                stand(lanes, i)
             count -= 1
             if s != count:  # the last one, which was judged before, takes its place
                 lane_of[s] = lane_of[count]

@@ -6,44 +6,78 @@ import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import dot
 from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.product import WIDTH, product
+from analogdeq.solve.compiled.product import WIDTH, multiply
 
 INVERSE_FACTORIALS = np.array([1 / math.factorial(k) for k in range(10)])
 """Of the terms of the exponential's series, whose argument is at most a half in norm."""
+RIDGE, TINY = 1e-7, 1e-300
+"""Of the diagonal of normal equations, what dots in single precision are wrong by."""
 
 
 @compiled
-def times(A, B):
-    """A B, of square matrices."""
-    size, lanes = B.shape[0], WIDTH // B.itemsize
-    panels = np.zeros((-(-size // lanes), size, lanes), B.dtype)
-    for k in range(size):
+def times(A, B, out):
+    """Write A B to `out` and return it, all of them made by `padded` or of the same shape."""
+    for panel in range(B.shape[1] * B.itemsize // WIDTH):
+        multiply(B, panel, A, B.shape[0], out)
+    return out
+
+
+@compiled
+def padded(H, factor):
+    """H, times a factor, with columns of zeros, so that a row is a whole number of panels of `product`."""
+    size, lanes = H.shape[0], WIDTH // H.itemsize
+    out = np.zeros((size, -(-size // lanes) * lanes), H.dtype)
+    for i in range(size):
         for j in range(size):
-            panels[j // lanes, k, j % lanes] = B[k, j]
-    out = np.empty((size, size), B.dtype)
-    product(panels, A, out, size)
+            out[i, j] = factor * H[i, j]
     return out
 
 
 @compiled
 def exponential(H, delta):
-    """exp(delta H): ten terms, as a cubic in (delta H)^3 whose coefficients are quadratic in delta H.
+    """exp(delta H), padded: ten terms, as a cubic in (delta H)^3 whose coefficients are quadratic in delta H.
 
     Source: M. Paterson, L. Stockmeyer, SIAM J. Comput. 2:60 (1973).
     """
-    first = delta * H
-    second = times(first, first)
-    third = times(second, first)
-    total = INVERSE_FACTORIALS[9] * third
+    first = padded(H, delta)
+    second = times(first, first, np.empty_like(first))
+    third = times(second, first, np.empty_like(first))
+    total, spare = padded(third, INVERSE_FACTORIALS[9]), np.empty_like(first)
     for k in (6, 3, 0):
         c0, c1, c2 = INVERSE_FACTORIALS[k], INVERSE_FACTORIALS[k + 1], INVERSE_FACTORIALS[k + 2]
         if k < 6:
-            total = times(total, third)
+            total, spare = times(total, third, spare), total
         for i in range(H.shape[0]):
             for j in range(H.shape[0]):
                 total[i, j] += c1 * first[i, j] + c2 * second[i, j]
             total[i, i] += c0
     return total
+
+
+@compiled
+def least(G, g):
+    """The least-squares solution from its normal equations G x = g, by Cholesky's factors of G, a little enlarged."""
+    size = G.shape[0]
+    L, x = np.zeros((size, size)), np.zeros(size)
+    for i in range(size):
+        for j in range(i + 1):
+            total = G[i, j] * (1 + RIDGE) if i == j else G[i, j]
+            for k in range(j):
+                total -= L[i, k] * L[j, k]
+            if i == j:
+                L[i, i] = math.sqrt(max(total, RIDGE * G[i, i], TINY))
+            else:
+                L[i, j] = total / L[j, j]
+        total = g[i]
+        for k in range(i):
+            total -= L[i, k] * x[k]
+        x[i] = total / L[i, i]
+    for i in range(size - 1, -1, -1):
+        total = x[i]
+        for k in range(i + 1, size):
+            total -= L[k, i] * x[k]
+        x[i] = total / L[i, i]
+    return x
 
 
 @compiled
@@ -69,9 +103,9 @@ def norm_of(E):
 
 @compiled
 def apply(A, x, out):
-    """Write A x to `out`."""
+    """Write A x to `out`; A may be padded."""
     for i in range(A.shape[0]):
         total = A.dtype.type(0)
-        for j in range(A.shape[1]):
+        for j in range(x.shape[0]):
             total += A[i, j] * x[j]
         out[i] = total

@@ -69,7 +69,9 @@ def look(network, control, lanes, slots, rows, size):
         linearise(network, lanes, slots.k, rows, first, count)
         for s in range(count):
             lane = rows[first + s]
-            length[s] = _perturbed(control.band, network.kick, lanes.z[lane], lanes.rest[lane], slots.k[s, 0])
+            copy(slots.k[s, 0], lanes.z[lane])
+            add_scaled(slots.k[s, 0], -1.0, lanes.rest[lane])
+            length[s], _ = perturb(control.band, network.kick, slots.k[s, 0])
         if network.is_stiff:
             products = build_inverse(network, slots, H, size, count)
         else:
@@ -78,7 +80,7 @@ def look(network, control, lanes, slots, rows, size):
             lane, basis = lanes.of[rows[first + s]], slots.k[s]
             lane.evaluations += products
             is_inside = lane.distance <= control.band
-            attracts, stays = _follow(
+            attracts, stays = tell(
                 basis, H[s], length[s], n_nodes, control.band, is_inside, network.is_stiff, slots.p[s]
             )
             is_unknown[first + s] = not attracts
@@ -90,15 +92,17 @@ def look(network, control, lanes, slots, rows, size):
 
 
 @compiled
-def _perturbed(band, kick, z, rest, out):
-    """The offset with a kick in all directions, as a unit vector in `out`; its length."""
-    copy(out, z)
-    add_scaled(out, -1.0, rest)
+def perturb(band, kick, out):
+    """Add a kick in all directions to the offset in `out`, and make that a unit vector.
+
+    Returns:
+        Its length, and by what the kick was multiplied.
+    """
     by = max(KICK * math.sqrt(dot(out, out)), SMALLEST_OFFSET * band) / math.sqrt(dot(kick, kick))
     add_scaled(out, by, kick)
     length = math.sqrt(dot(out, out))
     scale(out, 1 / length)
-    return length
+    return length, by
 
 
 @compiled
@@ -116,13 +120,13 @@ def _nonlinearity(squash, p, Wv, slope, length):
 
 
 @compiled
-def _follow(basis, H_all, length, n_nodes, band, is_inside, is_stiff, row):
+def tell(basis, H_all, length, n_nodes, band, is_inside, is_stiff, row):
     """Whether everything decays; or, where that is known, whether nothing leaves the band, from the offset on."""
     size = H_all.shape[1]
     H, out = H_all[:size], H_all[size]
     delta = FIRST_STEP / max(row_sum(H), 1e-9)
     E = exponential(H, delta)
-    w, v = np.zeros(size), np.zeros(size)
+    w, v, spare = np.zeros(size), np.zeros(size), np.empty_like(E)
     w[0] = length
     peak, defect, fastest = 0.0, 0.0, 0.0
     for block in range(BLOCKS):
@@ -138,7 +142,7 @@ def _follow(basis, H_all, length, n_nodes, band, is_inside, is_stiff, row):
             break
         if block == BLOCKS - 1 or not left < 1e6 * length:
             return False, False
-        E, delta = times(E, E), 2 * delta
+        E, spare, delta = times(E, E, spare), E, 2 * delta
     if is_stiff:  # what leads out is (I - g A) v there, and by parts that is so much more
         defect += 2 * SHIFT * fastest
     if is_inside:

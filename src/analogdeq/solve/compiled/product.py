@@ -55,27 +55,41 @@ def product(panels, points, out, count):
         count: samples.
     """
     for panel in range(panels.shape[0]):
-        for first in range(0, count, TOGETHER):
-            left = count - first
-            if left >= TOGETHER:
-                _multiply_6(panels, panel, points, first, out)
-            elif left == 5:
-                _multiply_5(panels, panel, points, first, out)
-            elif left == 4:
-                _multiply_4(panels, panel, points, first, out)
-            elif left == 3:
-                _multiply_3(panels, panel, points, first, out)
-            elif left == 2:
-                _multiply_2(panels, panel, points, first, out)
-            else:
-                _multiply_1(panels, panel, points, first, out)
+        multiply(panels, panel, points, count, out)
+
+
+@compiled
+def multiply(panels, panel, points, count, out):
+    """The columns of one panel of out[s] = W points[s].
+
+    Args:
+        panels: as in `product`; or (node, column), a matrix whose rows lie as they are, a whole number of panels long.
+        panel: which.
+        points: (slot, node). Rows may be longer than there are nodes.
+        count: samples.
+        out: (slot, node). Its rows are as long as those of `points`.
+    """
+    for first in range(0, count, TOGETHER):
+        left = count - first
+        if left >= TOGETHER:
+            _multiply_6(panels, panel, points, first, out)
+        elif left == 5:
+            _multiply_5(panels, panel, points, first, out)
+        elif left == 4:
+            _multiply_4(panels, panel, points, first, out)
+        elif left == 3:
+            _multiply_3(panels, panel, points, first, out)
+        elif left == 2:
+            _multiply_2(panels, panel, points, first, out)
+        else:
+            _multiply_1(panels, panel, points, first, out)
 
 
 def _multiplication(samples: int) -> Any:
     """The function that multiplies so many samples, from the slot `first` on, with one panel."""
 
     @intrinsic
-    def multiply(context, panels, panel, points, first, out):
+    def multiply_some(context, panels, panel, points, first, out):
         def generate(context, builder, signature, arguments):
             panels, points, out = (
                 context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 4)
@@ -85,7 +99,8 @@ def _multiplication(samples: int) -> Any:
             lanes, size = WIDTH * 8 // number.bitwidth, number.bitwidth // 8
             vector = ir.VectorType(context.get_value_type(number), lanes)
             integer = panel.type
-            _, n_nodes = cgutils.unpack_tuple(builder, points.shape)
+            *_, n_nodes, width = cgutils.unpack_tuple(builder, panels.shape)
+            _, row_length = cgutils.unpack_tuple(builder, points.shape)
 
             def row(array: Any, index: Any, length: Any) -> Any:
                 return builder.gep(array.data, [builder.mul(index, length)])
@@ -94,35 +109,37 @@ def _multiplication(samples: int) -> Any:
                 return builder.bitcast(builder.gep(pointer, [index]), vector.as_pointer())
 
             slots = [builder.add(first, integer(s)) for s in range(samples)]
-            states = [row(points, slot, n_nodes) for slot in slots]
-            weights = row(panels, panel, builder.mul(n_nodes, integer(lanes)))
+            states = [row(points, slot, row_length) for slot in slots]
+            is_whole_matrix = signature.args[0].ndim == 2
+            weights = row(panels, panel, integer(lanes) if is_whole_matrix else builder.mul(n_nodes, integer(lanes)))
+            step = width if is_whole_matrix else integer(lanes)
             sums = [cgutils.alloca_once(builder, vector) for _ in slots]
             for total in sums:
                 builder.store(ir.Constant(vector, None), total)
             first_lane = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
             nothing = ir.Constant(vector, ir.Undefined)
             with cgutils.for_range(builder, n_nodes, intp=integer) as loop:
-                column = builder.load(at(weights, builder.mul(loop.index, integer(lanes))), align=size)
+                column = builder.load(at(weights, builder.mul(loop.index, step)), align=size)
                 for state, total in zip(states, sums, strict=True):
                     one = builder.insert_element(nothing, builder.load(builder.gep(state, [loop.index])), integer(0))
                     everywhere = builder.shuffle_vector(one, nothing, first_lane)
                     part = builder.fmul(column, everywhere, flags=("contract",))
                     builder.store(builder.fadd(builder.load(total), part, flags=("contract",)), total)
             node = builder.mul(panel, integer(lanes))
-            left = builder.sub(n_nodes, node)
+            left = builder.sub(row_length, node)
             with builder.if_else(builder.icmp_signed(">=", left, integer(lanes))) as (is_whole, is_last):
                 with is_whole:
                     for slot, total in zip(slots, sums, strict=True):
-                        builder.store(builder.load(total), at(row(out, slot, n_nodes), node), align=size)
+                        builder.store(builder.load(total), at(row(out, slot, row_length), node), align=size)
                 with is_last:
                     for slot, total in zip(slots, sums, strict=True):
-                        target = builder.gep(row(out, slot, n_nodes), [node])
+                        target = builder.gep(row(out, slot, row_length), [node])
                         cgutils.memcpy(builder, target, builder.bitcast(total, target.type), left)
             return context.get_dummy_value()
 
         return types.void(panels, panel, points, first, out), generate
 
-    return multiply
+    return multiply_some
 
 
 _multiply_1, _multiply_2, _multiply_3, _multiply_4, _multiply_5, _multiply_6 = map(

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import add_scaled, copy_row, distance, from_bits, size_bits, tanh
+from analogdeq.solve.compiled.arithmetic import copy_row, distance, from_bits, size_bits, tanh
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT
+from analogdeq.solve.compiled.leap import CLOSE
 from analogdeq.solve.compiled.product import product
 from analogdeq.solve.rest import PICARD_ROUND
 
@@ -17,8 +18,9 @@ less time than the loop's few and its Newton steps."""
 def search(network, control, lanes, slots, rows):
     """Write where the samples `rows` will rest, and how far from it they are.
 
-    Iterations begin beside the trajectory, so that they end only at what attracts them. A sample that they do not bring
-    to its rest is left to the loop, which knows Newton's method; so is one that is inside the band already.
+    Iterations begin where Newton's step ended; or else beside where the rest is expected, so that they end only at what
+    attracts them. A sample that they do not bring to its rest is left to the loop; so is one that is inside the band
+    already.
     """
     points, p, lane_of, of = slots.points, slots.p, slots.lane, lanes.of
     z, current, rest, squash = lanes.z, lanes.current, lanes.rest, network.squash
@@ -29,8 +31,7 @@ def search(network, control, lanes, slots, rows):
         while count < lane_of.shape[0] and following < rows.shape[0]:
             i = rows[following]
             lane_of[count], spent[count] = i, 0
-            copy_row(points, count, z, i)
-            add_scaled(points[count], control.beside, network.kick)
+            _begin(network, control, lanes, points, count, i)
             count, following = count + 1, following + 1
         if count == 0:
             return
@@ -45,9 +46,12 @@ def search(network, control, lanes, slots, rows):
                 copy_row(points, s, p, s)
                 s += 1
                 continue
-            copy_row(rest, i, points, s)
             lane = of[i]
+            if distance(rest[i], points[s], scratch) > CLOSE * control.band:
+                lane.attracts = 0
+            copy_row(rest, i, points, s)
             lane.evaluations += spent[s]
+            lane.residual = residual
             lane.distance = distance(z[i], points[s], scratch)
             if residual > control.good_enough or lane.distance <= control.band:
                 lane.fate = LEFT
@@ -55,6 +59,19 @@ def search(network, control, lanes, slots, rows):
             lane_of[s], spent[s], before[s] = lane_of[count], spent[count], before[count]
             copy_row(points, s, points, count)
             copy_row(p, s, p, count)
+
+
+@compiled
+def _begin(network, control, lanes, points, s, lane):
+    """Where the iterations of a sample begin."""
+    rest, pre, squash = lanes.rest, lanes.pre_rest, network.squash
+    if lanes.of[lane].attracts:
+        copy_row(points, s, rest, lane)
+        return
+    a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]
+    by = rest.dtype.type(control.beside)
+    for i in range(points.shape[1]):
+        points[s, i] = a * (c0 + c1 * tanh(c2 * pre[lane, i])) + by * network.kick[i]
 
 
 @compiled

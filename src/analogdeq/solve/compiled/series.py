@@ -18,9 +18,11 @@ import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import (
     add_scaled,
+    clear,
     copy,
     copy_row,
     from_bits,
+    largest,
     row_length,
     size_bits,
     tanh,
@@ -41,9 +43,13 @@ def begin(network, lanes, slots, rows):
     """Pre-activation, motion and watts of samples where they are."""
     for first in range(0, rows.shape[0], slots.lane.shape[0]):
         count = min(slots.lane.shape[0], rows.shape[0] - first)
+        far = 0.0
         for s in range(count):
             copy(slots.points[s], lanes.z[rows[first + s]])
-        product(network.panels, slots.points, slots.p, count)
+            clear(slots.p[s])
+            far = max(far, largest(slots.points[s]))
+        if far > 0:  # as a rule they begin at 0
+            product(network.panels, slots.points, slots.p, count)
         for s in range(count):
             i = slots.lane[s] = rows[first + s]
             lane = lanes.of[i]
@@ -53,7 +59,7 @@ def begin(network, lanes, slots, rows):
             if network.has_power:
                 draw(network.watts, network.squash, lanes.z[i], lanes.pre[i], lane.standing, lane.watts)
             lane.motion = lane.motion_start = motion_at(slots.points, network.slowness, s)
-            lane.evaluations += 1
+            lane.evaluations += largest(lanes.z[i]) > 0
 
 
 @compiled

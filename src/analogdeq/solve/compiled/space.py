@@ -53,7 +53,8 @@ def flow(rate, k, w, v, s):
 def build(network, slots, H, size, count):
     """The Krylov spaces of the unit vectors k[s, 0]: a basis in k[s, :size], and H (slot, size + 1, size).
 
-    W times the first vectors stays in k[s, size].
+    W times the first vectors stays in k[s, size], and what leads out of a space, H[s, size, size - 1] times a unit
+    vector, in p_s.
 
     Returns:
         Products with W of every slot.
@@ -154,13 +155,13 @@ def do_decay(H, out, E, defect, length, n_nodes):
 @compiled
 def _propagated(E):
     """The propagator over a long time, normalised, and whether its powers vanish: no mode of the space grows."""
-    is_stable = False
+    is_stable, spare = False, np.empty_like(E)
     for k in range(SQUARINGS):
         norm = norm_of(E)
         is_stable |= norm < STABLE
         if is_stable and k >= LEADING:
             break
-        E = times(E, E)
+        E, spare = times(E, E, spare), E
         if is_stable:
             for i in range(E.shape[0]):
                 scale(E[i], 1 / (norm * norm))

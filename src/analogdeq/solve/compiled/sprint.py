@@ -1,8 +1,8 @@
 """The samples of a batch that compiled code can settle."""
 
+from _thread import LockType, allocate_lock, start_new_thread
 from itertools import pairwise
 from math import isfinite
-from threading import Thread
 
 import numpy as np
 import torch
@@ -69,17 +69,24 @@ def _run(network: Network, control: Control, lanes: Lanes, threads: int) -> None
         for first, last in parts:
             settle_chunk(network, control, lanes, room, first, last)
 
+    def work_beside(room: Slots, done: LockType) -> None:
+        try:
+            work(room)
+        finally:
+            done.release()
+
     rooms = [room_for(network, ROWS) for _ in range(min(threads, len(bounds) - 1))]
-    others = [Thread(target=work, args=(room,), name="settle") for room in rooms[1:]]
-    for other in others:  # a pool of threads takes longer to start than a few samples to settle
-        other.start()
+    others = [allocate_lock() for _ in rooms[1:]]
+    for room, done in zip(rooms[1:], others, strict=True):
+        done.acquire()
+        start_new_thread(work_beside, (room, done))  # `threading` would wait until it runs, a few samples' time
     try:
         work(rooms[0])
     finally:
         for _ in parts:  # after an interrupt nobody begins another one
             pass
-        for other in others:
-            other.join()
+        for done in others:
+            done.acquire()
 
 
 def _bounds(count: int) -> list[int]:
@@ -118,6 +125,7 @@ def _write(out: Outcome, lanes: Lanes, index: Tensor) -> Tensor:
     numbers = (
         (out.energy, of["exit_energy"][:, : out.energy.shape[1]]),
         (out.time_settle, of["exit_time"]),
+        (out.residual, of["residual"]),
         (out.time_end, np.maximum(of["time"], of["exit_time"])),
         (out.evaluations, of["evaluations"]),
         (out.rejected, of["rejected"]),

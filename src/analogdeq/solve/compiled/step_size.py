@@ -6,10 +6,11 @@ from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.series import PRODUCTS
 from analogdeq.solve.controller import LEAST_SHARE
 
-REST = 2.0
+REST, EQUAL = 2.0, 3.0
 """What a series leaves out, over the next term as the first and last ones foretell it: a quarter in a single decay. So
-much is allowed for that settling times err by less than a thousandth on every network tried."""
-ROUNDS = 3
+much is allowed for that few networks tried had settling times that erred by more than a thousandth; and so many times
+as much where all nodes are equally fast, since there a step may err by more."""
+ROUNDS = 2
 """Of the iteration for the step, which converges by a factor of seven each."""
 _TINY = 1e-300
 
@@ -31,7 +32,7 @@ def step_size(control, lane, size, s, is_uniform):
     motion, first = max(size[s, 0], _TINY), max(size[s, 1], _TINY)
     by_last = size[s, 3] * (size[s, 3] / first) ** (1 / (PRODUCTS - 1))
     by_other = size[s, 2] * (size[s, 2] / first) ** (2 / (PRODUCTS - 2))
-    left_out = REST * max(by_last, by_other, _TINY) / motion
+    left_out = (REST * EQUAL if is_uniform else REST) * max(by_last, by_other, _TINY) / motion
     h = lane.h
     for _ in range(ROUNDS):
         h = (allowed(control, lane, h, is_uniform) / left_out) ** (1 / (PRODUCTS + 1))

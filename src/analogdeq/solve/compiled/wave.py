@@ -4,6 +4,7 @@ import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import copy_row, from_bits, size_bits, tanh
 from analogdeq.solve.compiled.band_exit import note_exit
+from analogdeq.solve.compiled.foresight import stand
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.march import is_aimed, is_over
 from analogdeq.solve.compiled.product import product
@@ -77,6 +78,8 @@ def wave(network, control, lanes, slots, rows):
                 prepare(rate, lane.h, k, s, scratch)
                 continue
             copy_row(pre, i, p, s)
+            if not is_aimed(lane):
+                stand(lanes, i)
             count -= 1
             if s != count:  # the last one, which was judged before, takes its place
                 lane_of[s] = lane_of[count]
