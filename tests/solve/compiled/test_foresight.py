@@ -72,13 +72,10 @@ class Stepped:
         for s in range(count):
             state_at(points, s, lanes.z, k, network.rate, network.squash, s, s, h)
         product(network.panels, points, p, count)
-        self.ways = []
         for s in range(count):
             add_current(p, lanes.current, s, s)
-            before = lanes.z[s].copy()
             remember(network.rate, network.squash, lanes.z, points, p, k, scratch, s, s)
             lanes.z[s], k[s, PUSH], lanes.pre[s] = points[s], p[s], p[s]
-            self.ways.append(points[s] - before)
             respond(network.rate, network.squash, points, k, s)
             lanes.of["motion"][s] = motion_at(points, network.slowness, s)
             foresee(network, lanes, slots, scratch, s, s)
@@ -141,6 +138,17 @@ def test_a_leap_to_a_rest_that_repels_is_not_taken() -> None:
     np.testing.assert_array_equal(lanes.rest[0], 1e-4)
 
 
+def test_a_leap_too_long_for_its_slopes_is_not_taken_however_wide_the_band() -> None:
+    core = spread_core(40, radius=0.6)
+    stepped = Stepped(core, random_inputs(4, 3, seed=3), h=0.4)
+    lanes = stepped.lanes
+    lanes.rest[:], lanes.pre_rest[:] = lanes.z, lanes.pre  # where nothing was foreseen: several thousandths from rest
+    control = control_of(core, SettleOptions(band=0.1), unseen=0.0)
+    leap(stepped.network, control, lanes, stepped.slots, np.arange(4))
+    assert lanes.of["attracts"].tolist() == [0, 0, 0, 0]
+    np.testing.assert_array_equal(lanes.rest, lanes.z)
+
+
 def test_what_w_makes_of_a_state_in_a_krylov_space_follows_without_a_product() -> None:
     n, size = 40, 10
     core = spread_core(n)
@@ -179,7 +187,5 @@ def test_a_settle_that_begins_at_zero_and_looks_ahead_takes_few_evaluations() ->
     assert bool(out.is_settled.all())
     assert besides.min().item() > 18
     assert besides.mean().item() < 34
-    begun = settle(
-        RCCore(W, U, b, tau_s=tau), random_inputs(32, 3, seed=1, dtype=torch.float32), z0=torch.full((32, 64), 1e-30)
-    )
+    begun = settle(core, u, z0=torch.full((32, 64), 1e-30))
     assert torch.equal(begun.evaluations, out.evaluations + 1), "and one more where W z is not known to be 0"

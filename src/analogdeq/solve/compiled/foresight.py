@@ -15,7 +15,7 @@ from analogdeq.solve.compiled.matrices import least
 from analogdeq.solve.compiled.series import PUSH, TANH
 from analogdeq.solve.compiled.space import unfold
 
-TERMS = 4
+ORDERS = 4
 """Of the series; further ones would save less than the search begins beside."""
 SOON = 8.0
 """Motion, over that at which the search begins, below which the next step may be the last one before it."""
@@ -33,17 +33,17 @@ def remember(rate, squash, z, points, p, k, scratch, s, lane):
     x = scratch[0]
     for i in range(rate.shape[0]):
         x[i] = by * rate[i] * (a * c0 + gain * k[s, TANH, i] - z[lane, i])
-    for j in range(1, TERMS):
+    for j in range(1, ORDERS):
         _next(rate, by * gain, x, k, s, j, scratch[j])
         x = scratch[j]
-    for j in range(TERMS):
+    for j in range(ORDERS):
         _keep(k, s, _WAY + j, scratch[j])
     for i in range(rate.shape[0]):
         x[i] = points[s, i] - z[lane, i]
-    _keep(k, s, _WAY + TERMS, x)
+    _keep(k, s, _WAY + ORDERS, x)
     for i in range(rate.shape[0]):
         x[i] = p[s, i] - k[s, PUSH, i]
-    _keep(k, s, _W_WAY + TERMS, x)
+    _keep(k, s, _W_WAY + ORDERS, x)
 
 
 @compiled
@@ -52,7 +52,7 @@ def foresee(network, lanes, slots, scratch, s, lane):
 
     They go where the rest will be. Without a gain that is the present state.
     """
-    k, squash, size = slots.k[s], network.squash, TERMS + 1
+    k, squash, size = slots.k[s], network.squash, ORDERS + 1
     way, W_way = k[_WAY : _WAY + size], k[_W_WAY : _W_WAY + size]
     G, g = np.zeros((size, size)), np.zeros(size)
     for j in range(size):

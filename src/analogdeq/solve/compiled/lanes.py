@@ -48,7 +48,7 @@ class Lanes(NamedTuple):
         current: (lane, node). U u + b.
         z: (lane, node). State.
         pre: (lane, node). W z + U u + b there, when it is not at work.
-        rest: (lane, node). The equilibrium ahead.
+        rest: (lane, node). The equilibrium ahead, or where it is looked for.
         pre_rest: (lane, node). W z + U u + b there.
         exit_state: (lane, node). Where it was last outside the band.
     """

@@ -8,10 +8,11 @@ from analogdeq.solve.compiled.matrices import apply, least
 from analogdeq.solve.compiled.outlook import SIZES, perturb, tell
 from analogdeq.solve.compiled.space import build, linearise, unfold
 
-LONGEST = 4.0
-"""In bands: a longer step changes the slopes too much for telling what the rest does."""
-CLOSE = 0.5
-"""In bands: a rest farther from where the step ended may be another one."""
+NEAR = 1e-3
+"""Of full scale: so far, or a band if that is less, slopes hardly change."""
+LONGEST, CLOSE = 4.0, 0.5
+"""In these: a longer step changes the slopes too much for telling what the rest does, and a rest farther from where the
+step ended may be another one."""
 
 
 @compiled
@@ -41,7 +42,7 @@ def leap(network, control, lanes, slots, rows):
                 continue
             w = _newton(H[s], length[s])
             unfold(basis[:size], w, step)
-            if not largest(step) <= LONGEST * control.band:
+            if not largest(step) <= LONGEST * near(network, control):
                 continue
             add_scaled(lanes.rest[i], 1.0, step)
             left = np.empty(size)
@@ -52,6 +53,12 @@ def leap(network, control, lanes, slots, rows):
             add_scaled(step, -kicked[s], network.kick)
             iterate(lanes.rest[i], network.slowness, step)
             lane.attracts = 1
+
+
+@compiled
+def near(network, control):
+    """How far slopes hardly change."""
+    return min(control.band, NEAR * network.squash[0])
 
 
 @compiled

@@ -5,7 +5,7 @@ import numpy as np
 from analogdeq.solve.compiled.arithmetic import copy_row, distance, from_bits, size_bits, tanh
 from analogdeq.solve.compiled.jit import compiled
 from analogdeq.solve.compiled.lanes import LEFT
-from analogdeq.solve.compiled.leap import CLOSE
+from analogdeq.solve.compiled.leap import CLOSE, near
 from analogdeq.solve.compiled.product import product
 from analogdeq.solve.rest import PICARD_ROUND
 
@@ -47,7 +47,7 @@ def search(network, control, lanes, slots, rows):
                 s += 1
                 continue
             lane = of[i]
-            if distance(rest[i], points[s], scratch) > CLOSE * control.band:
+            if distance(rest[i], points[s], scratch) > CLOSE * near(network, control):
                 lane.attracts = 0
             copy_row(rest, i, points, s)
             lane.evaluations += spent[s]
