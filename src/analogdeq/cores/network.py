@@ -1,5 +1,6 @@
 """What all RC cores share: a leaky node behind a saturating amplifier, whatever its weights look like."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -172,4 +173,4 @@ class SaturatingNetwork(nn.Module, ABC):
 
 def _is_finite(x: Tensor) -> bool:
     """Whether every entry is finite; one pass, but for entries so large that their sum overflows."""
-    return bool(torch.isfinite(x.sum())) or bool(torch.isfinite(x).all())
+    return math.isfinite(x.sum().item()) or bool(torch.isfinite(x).all())

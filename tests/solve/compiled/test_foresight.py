@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from analogdeq.cores.rc import RCCore
-from helpers import random_core, random_inputs
+from helpers import PHI, random_core, random_inputs
 
 pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
 
@@ -36,15 +36,15 @@ remember, foresee, leap, build, state = entry(remember), entry(foresee), entry(l
 def slow(core: RCCore, u: torch.Tensor, motion: float) -> torch.Tensor:
     """(batch, node): where trajectories from 0 are when no |F(z) - z| is larger any more."""
     W, rate = core.W.detach().numpy(), 1.0 if core.rate is None else core.rate.numpy()
-    states = []
+    phi, states = PHI[core.activation.name], []
     for current in core.drive(u).current.numpy():
 
         def left(_t: float, z: np.ndarray, c: np.ndarray = current) -> float:
-            return float(np.abs(np.tanh(W @ z + c) - z).max() - motion)
+            return float(np.abs(phi(W @ z + c) - z).max() - motion)
 
         left.terminal = True  # type: ignore[attr-defined]
         path = solve_ivp(
-            lambda _t, z, c=current: rate * (np.tanh(W @ z + c) - z), (0, 200), np.zeros(core.n_nodes),
+            lambda _t, z, c=current: rate * (phi(W @ z + c) - z), (0, 200), np.zeros(core.n_nodes),
             method="DOP853", rtol=1e-10, atol=1e-13, events=left,
         )  # fmt: skip
         states.append(path.y[:, -1])
@@ -71,7 +71,7 @@ class Stepped:
         k, points, p = slots.k, slots.points, slots.p
         for s in range(count):
             state_at(points, s, lanes.z, k, network.rate, network.squash, s, s, h)
-        product(network.panels, points, p, count)
+        product(network.weights, points, p, count)
         for s in range(count):
             add_current(p, lanes.current, s, s)
             remember(network.rate, network.squash, lanes.z, points, p, k, scratch, s, s)
@@ -82,17 +82,18 @@ class Stepped:
 
     def image(self, s: int, z: np.ndarray) -> np.ndarray:
         W = self.core.W.detach().numpy()
-        return np.tanh(W @ z + self.lanes.current[s])
+        return PHI[self.core.activation.name](W @ z + self.lanes.current[s])
 
 
-def spread_core(n: int, radius: float = 0.9) -> RCCore:
+def spread_core(n: int, radius: float = 0.9, activation: str = "tanh") -> RCCore:
     W, U, b = random_core(n, seed=3, radius=radius).trainable()
     tau = torch.from_numpy(np.exp(0.5 * np.random.default_rng(3).normal(size=n)))
-    return RCCore(W, U, b, tau_s=tau)
+    return RCCore(W, U, b, tau_s=tau, activation=activation)
 
 
-def test_the_state_foreseen_is_moved_much_less_and_its_preactivation_is_known() -> None:
-    stepped = Stepped(spread_core(40), random_inputs(4, 3, seed=3), h=0.4)
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_the_state_foreseen_is_moved_much_less_and_its_preactivation_is_known(activation: str) -> None:
+    stepped = Stepped(spread_core(40, activation=activation), random_inputs(4, 3, seed=3), h=0.4)
     lanes, W = stepped.lanes, stepped.core.W.detach().numpy()
     for s in range(4):
         x = lanes.rest[s]

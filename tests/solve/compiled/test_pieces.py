@@ -1,6 +1,7 @@
 """The pieces of compiled settles, each against numpy or scipy."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,22 +13,23 @@ from helpers import random_core
 
 pytest.importorskip("numba", reason="numba is not installed: nothing is compiled")
 
+from analogdeq.cores.rc import RCCore
 from analogdeq.solve.compiled import jit
 from analogdeq.solve.compiled.arithmetic import from_bits, largest, size_bits, tanh
 from analogdeq.solve.compiled.chunk import settle_chunk
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
 from analogdeq.solve.compiled.jit import entry
-from analogdeq.solve.compiled.lanes import room_for
-from analogdeq.solve.compiled.matrices import exponential, least, padded, times
+from analogdeq.solve.compiled.lanes import room_for, together
+from analogdeq.solve.compiled.matrices import exponential, least, times
 from analogdeq.solve.compiled.network import network_of
 from analogdeq.solve.compiled.outlook import EXTRA
-from analogdeq.solve.compiled.product import TOGETHER, in_panels, product
+from analogdeq.solve.compiled.product import FAR, IS_WIDE, TOGETHER, WIDTH, in_order, in_panels, product
 from analogdeq.solve.compiled.quadrature import rule
 from analogdeq.solve.compiled.space import _propagated, _rightmost, build, do_decay
 
 RNG = np.random.default_rng(0)
 product, times, exponential = entry(product), entry(times), entry(exponential)
-least, padded = entry(least), entry(padded)
+least, together = entry(least), entry(together)
 build, do_decay, propagated, rightmost = entry(build), entry(do_decay), entry(_propagated), entry(_rightmost)
 last_exit, weights_at = entry(last_exit), entry(weights_at)
 
@@ -96,36 +98,87 @@ def test_the_largest_entry_is_found_whatever_its_sign_and_place(dtype: type) -> 
     assert largest_of(np.zeros(5, dtype)) == 0
 
 
+def _panels(W: np.ndarray) -> np.ndarray:
+    """As `in_order` makes them where registers are few."""
+    width = WIDTH // W.itemsize
+    return in_panels(W, width).reshape(-1, width)
+
+
+def _rows(W: np.ndarray) -> np.ndarray:
+    """As `in_order` leaves them where there are many."""
+    return np.ascontiguousarray(W.T)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 64, 65, 100, 256, 257, 700])
-def test_a_product_of_panels_is_the_product_for_every_number_of_samples(n: int, dtype: type) -> None:
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 32, 33, 64, 65, 100, 256, 257, 700])
+@pytest.mark.parametrize("order", [_rows, _panels, in_order])
+def test_a_product_is_exact_for_every_order_of_W_and_number_of_samples(order: Any, n: int, dtype: type) -> None:
     W = RNG.normal(size=(n, n)).astype(dtype)
     for count in range(1, 2 * TOGETHER + 2):
         points = RNG.normal(size=(count + 2, n)).astype(dtype)
         out = np.full_like(points, np.nan)
-        product(in_panels(W if count % 2 else np.asfortranarray(W)), points, out, count)
+        product(order(W if count % 2 else np.asfortranarray(W)), points, out, count)
         exact = points[:count].astype(np.longdouble) @ W.T.astype(np.longdouble)
         bound = n * np.finfo(dtype).eps * (np.abs(points[:count]) @ np.abs(W.T))
         assert (np.abs(out[:count] - exact) <= bound).all(), "Higham, Accuracy and Stability, 2nd ed., (3.13)"
         assert np.isnan(out[count:]).all(), "other slots are left alone"
 
 
+@pytest.mark.parametrize("n", [5, 64, 300])
+def test_a_product_may_go_to_rows_that_are_apart(n: int) -> None:
+    W, points = RNG.normal(size=(n, n)), RNG.normal(size=(4, n))
+    out = np.full((4, 3, n), np.nan)
+    product(in_order(W), points, out[:, 1], 4)
+    np.testing.assert_allclose(out[:, 1], points @ W.T, rtol=1e-12, atol=1e-12)
+    assert np.isnan(out[:, [0, 2]]).all(), "what lies between them is left alone"
+
+
+def test_a_product_is_exact_where_W_comes_from_memory() -> None:
+    n = int((FAR / 4) ** 0.5) + 5
+    W, points = RNG.normal(size=(2, n, n)).astype(np.float32)
+    out = np.empty_like(points[:7])
+    weights = in_order(W)
+    assert weights.nbytes > FAR
+    product(weights, points[:7], out, 7)
+    np.testing.assert_allclose(out, points[:7].astype(float) @ W.T.astype(float), rtol=0, atol=1e-3)
+
+
+def test_W_by_columns_is_read_where_it_is_or_copied_once() -> None:
+    W = np.asfortranarray(RNG.normal(size=(40, 40)))
+    assert np.shares_memory(in_order(W), W) == IS_WIDE
+    assert not np.shares_memory(in_order(np.ascontiguousarray(W)), W)
+
+
 def test_what_is_not_finite_stays_with_its_sample() -> None:
     W, points = RNG.normal(size=(33, 33)), RNG.normal(size=(5, 33))
     points[2, 7] = np.nan
     out = np.zeros_like(points)
-    product(in_panels(W), points, out, 5)
-    np.testing.assert_array_equal(np.isnan(out).all(1), [False, False, True, False, False])
-    np.testing.assert_allclose(out[[0, 1, 3, 4]], points[[0, 1, 3, 4]] @ W.T, rtol=1e-12, atol=1e-12)
+    for order in (_rows, _panels):
+        product(order(W), points, out, 5)
+        np.testing.assert_array_equal(np.isnan(out).all(1), [False, False, True, False, False])
+        np.testing.assert_allclose(out[[0, 1, 3, 4]], points[[0, 1, 3, 4]] @ W.T, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_slots", [6, 36])
+def test_samples_share_products_evenly(n_slots: int) -> None:
+    W = torch.zeros(1, 1) if n_slots == 6 else torch.zeros(int((FAR / 4) ** 0.5) + 1, int((FAR / 4) ** 0.5) + 1)
+    slots = room_for(network_of(RCCore(W, torch.zeros(len(W), 1), torch.zeros(len(W)))), 1)
+    assert len(slots.lane) == n_slots
+    for samples in range(1, 5 * n_slots):
+        shares, left = [], samples
+        while left:
+            shares.append(together(left, slots))
+            left -= shares[-1]
+        assert sum(shares) == samples
+        assert len(shares) == -(-samples // n_slots), "as few products as can be"
+        assert max(shares) - min(shares) <= 1, "none with few"
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 12, 14, 48])
 def test_products_of_small_matrices_are_numpys(size: int) -> None:
     A, B = RNG.normal(size=(2, size, size))
-    left, right = padded(A, 1.0), padded(B, 2.0)
-    out = np.full_like(left, np.nan)
-    np.testing.assert_allclose(times(left, right, out)[:, :size], 2 * A @ B, rtol=1e-12, atol=1e-13 * size)
-    assert (out[:, size:] == 0).all(), "so that products of products are right as well"
+    out = np.full_like(A, np.nan)
+    np.testing.assert_allclose(times(A, B, out), A @ B, rtol=1e-12, atol=1e-13 * size)
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])
@@ -153,7 +206,7 @@ def test_the_quadratures_are_exact_for_polynomials_of_their_degree(intervals: in
 def test_the_exponential_is_scipys() -> None:
     H = RNG.normal(size=(12, 12))
     delta = 0.5 / np.abs(H).sum(1).max()
-    np.testing.assert_allclose(exponential(H, delta)[:, :12], expm(delta * H), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(exponential(H, delta), expm(delta * H), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -167,7 +220,7 @@ def test_the_rightmost_eigenvalue_and_the_tip_of_its_vector_are_lapacks(seed: in
         pytest.skip("two rightmost ones too close to tell apart")
     shift = values.real.max() + 0.3
     H -= shift * np.eye(m)
-    E, is_stable = propagated(padded(expm(H), 1.0))
+    E, is_stable = propagated(expm(H))
     assert is_stable
     tip = np.zeros(m)
     tip[-1] = 1.0
@@ -179,9 +232,9 @@ def test_the_rightmost_eigenvalue_and_the_tip_of_its_vector_are_lapacks(seed: in
 def test_what_grows_does_not_decay_however_little_of_it_there_is() -> None:
     H = np.diag([-1.0, -2.0, 0.01])
     none = np.zeros(3)
-    assert not do_decay(H, none, padded(expm(H), 1.0), 0.0, 1.0, 100)
+    assert not do_decay(H, none, expm(H), 0.0, 1.0, 100)
     slower = H - 0.02 * np.eye(3)
-    assert do_decay(slower, none, padded(expm(slower), 1.0), 0.0, 1.0, 100)
+    assert do_decay(slower, none, expm(slower), 0.0, 1.0, 100)
 
 
 def test_the_last_exit_of_a_linear_state_is_where_a_dense_grid_sees_it() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import in_place
 
 P = tuple(
     np.float32(c)
@@ -86,7 +86,7 @@ def _from_bits_of(bits: Any, like: Any) -> Any:
     return number
 
 
-@compiled
+@in_place
 def largest(x):
     """The largest |x_i|."""
     zero = x.dtype.type(0)
@@ -96,7 +96,7 @@ def largest(x):
     return from_bits(most, zero)
 
 
-@compiled
+@in_place
 def distance(x, y, scratch):
     """The largest |x_i - y_i|."""
     for i in range(x.shape[0]):
@@ -104,28 +104,28 @@ def distance(x, y, scratch):
     return largest(scratch)
 
 
-@compiled
+@in_place
 def copy(out, x):
     """Write x to `out`; an assignment of slices takes twenty times as long for a few numbers."""
     for i in range(out.shape[0]):
         out[i] = x[i]
 
 
-@compiled
+@in_place
 def copy_row(out, to, x, row):
     """Write row `row` of x to row `to` of `out`; for few numbers, views of the rows would cost more than the copy."""
     for i in range(x.shape[1]):
         out[to, i] = x[row, i]
 
 
-@compiled
+@in_place
 def clear(out):
     """Write zeros to `out`, whatever it held."""
     for i in range(out.shape[0]):
         out[i] = 0
 
 
-@compiled
+@in_place
 def scale(x, factor):
     """Multiply x by a factor."""
     f = x.dtype.type(factor)
@@ -133,7 +133,7 @@ def scale(x, factor):
         x[i] *= f
 
 
-@compiled
+@in_place
 def add_scaled(x, factor, y):
     """Add factor y to x."""
     f = x.dtype.type(factor)
@@ -141,7 +141,7 @@ def add_scaled(x, factor, y):
         x[i] += f * y[i]
 
 
-@compiled
+@in_place
 def dot(x, y):
     """sum_i x_i y_i."""
     total = x.dtype.type(0)
@@ -150,7 +150,7 @@ def dot(x, y):
     return float(total)
 
 
-@compiled
+@in_place
 def row_length(x, row):
     """||x_row||_2."""
     total = x.dtype.type(0)

@@ -6,8 +6,8 @@ import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import add_scaled, clear, copy, dot, largest, scale, tanh
 from analogdeq.solve.compiled.excursion import MOST, last_exit, weights_at
-from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.lanes import SETTLED, TERMS
+from analogdeq.solve.compiled.jit import compiled, in_place
+from analogdeq.solve.compiled.lanes import SETTLED, TERMS, together
 from analogdeq.solve.compiled.matrices import apply
 from analogdeq.solve.compiled.quadrature import rule
 from analogdeq.solve.compiled.space import build, linearise, unfold
@@ -64,8 +64,9 @@ def follow(network, control, lanes, slots, rows):
     H, way = np.zeros((n_slots, size + 1, size)), np.zeros((n_slots, MOST, size))
     length, margin, allowed = np.zeros(n_slots), np.zeros(n_slots), np.zeros(n_slots)
     after, step = np.zeros(n_slots), np.zeros(n_slots)
-    for first in range(0, rows.shape[0], n_slots):
-        count = min(n_slots, rows.shape[0] - first)
+    first = 0
+    while first < rows.shape[0]:
+        count = together(rows.shape[0] - first, slots)
         linearise(network, lanes, slots.k, rows, first, count)
         for s in range(count):
             decay, bent, allowed[s] = _bent(network, control, lanes, slots.k[s], rows[first + s])
@@ -90,9 +91,10 @@ def follow(network, control, lanes, slots, rows):
                 lane.exit_time, lane.fate = lane.time + after[s], SETTLED
                 copy(lanes.exit_state[i], lanes.rest[i])
                 add_scaled(lanes.exit_state[i], 1.0, slots.k[s, EXIT])
+        first += count
 
 
-@compiled
+@in_place
 def _bent(network, control, lanes, basis, i):
     """Decay rate, how much the linearised circuit does not tell of the motion, and how much it may not tell.
 
@@ -114,7 +116,7 @@ def _bent(network, control, lanes, basis, i):
     return decay, largest(bend) / (decay * largest(offset)), allowed
 
 
-@compiled
+@in_place
 def _bend(out, dz, linear, blur):
     """Write dz/ds - A e to `out`, what the linearised circuit does not tell; 0 where that may be rounding."""
     least = out.dtype.type(blur)
@@ -123,7 +125,7 @@ def _bend(out, dz, linear, blur):
         out[i] = max(gap - least, out.dtype.type(0)) + min(gap + least, out.dtype.type(0))
 
 
-@compiled
+@in_place
 def _check(network, control, lanes, slots, rows, first, count, allowed, after, way, step, H, length):
     """Make exits negative where the circuit is not linear on the way or there, or its bend large in what is left."""
     for s in range(count):
@@ -168,7 +170,7 @@ def _state(network, lanes, slots, H, length, way, after, step, s, lane):
         image[n] = seen if slope > saturated else fade * (pre[lane, n] - pre_rest[lane, n])
 
 
-@compiled
+@in_place
 def _motion(network, pre, rest, e, image, out, lane):
     """Write dz/ds at rest + e, where W e is `image`, to `out`."""
     a, c0, c1, c2 = network.squash[0], network.squash[1], network.squash[2], network.squash[3]

@@ -6,7 +6,7 @@ import numpy as np
 
 from analogdeq.solve.band import POINTS
 from analogdeq.solve.compiled.arithmetic import copy, distance
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
 from analogdeq.solve.compiled.joules import charge
 from analogdeq.solve.compiled.lanes import TERMS
 from analogdeq.solve.compiled.pulled import place_between
@@ -17,7 +17,7 @@ BISECTIONS = 4
 exponential."""
 
 
-@compiled
+@in_place
 def note_exit(network, control, lanes, slots, s, speed, state, scratch):
     """Note where an aimed sample was last outside the band in this step, and its distance at the end.
 
@@ -44,14 +44,21 @@ def note_exit(network, control, lanes, slots, s, speed, state, scratch):
             _path(network, lanes, slots, s, theta, state, scratch)
             copy(lanes.exit_state[i], state[0])
             if network.has_power:
-                gained, error, watts = np.zeros(TERMS), np.zeros(TERMS), np.zeros(TERMS)
-                charge(network, lanes, slots, s, theta, gained, error, state, scratch[0], watts)
-                for term in range(TERMS):
-                    lane.exit_energy[term] = lane.energy[term] + gained[term]
+                _note_energy(network, lanes, slots, s, theta, state, scratch[0])
     lane.distance = far
 
 
 @compiled
+def _note_energy(network, lanes, slots, s, theta, state, push):
+    """The joules until the fraction theta of the step."""
+    lane = lanes.of[slots.lane[s]]
+    gained, error, watts = np.zeros(TERMS), np.zeros(TERMS), np.zeros(TERMS)
+    charge(network, lanes, slots, s, theta, gained, error, state, push, watts)
+    for term in range(TERMS):
+        lane.exit_energy[term] = lane.energy[term] + gained[term]
+
+
+@in_place
 def _last_exit(network, lanes, slots, s, band, state, scratch):
     """The largest fraction of the step at which it is outside the band, -1 if none; as `analogdeq.solve.band`.
 
@@ -83,14 +90,14 @@ def _last_exit(network, lanes, slots, s, band, state, scratch):
     return low + width * min(math.log(before / band) / math.log(before / max(after, 1e-3 * band)), 1.0)
 
 
-@compiled
+@in_place
 def _distance_at(network, lanes, slots, s, theta, state, scratch):
     """How far from its rest it is at the fraction theta of the step."""
     _path(network, lanes, slots, s, theta, state, scratch)
     return distance(state[0], lanes.rest[slots.lane[s]], scratch[0])
 
 
-@compiled
+@in_place
 def _path(network, lanes, slots, s, theta, state, scratch):
     """Write the state at the fraction theta of the step to state_0."""
     i = slots.lane[s]

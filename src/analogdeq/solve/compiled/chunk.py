@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from analogdeq.solve.compiled.arithmetic import largest
 from analogdeq.solve.compiled.arrival import arrive
-from analogdeq.solve.compiled.jit import compiled, stored
+from analogdeq.solve.compiled.jit import compiled, in_place, stored
 from analogdeq.solve.compiled.lanes import LEFT, SETTLED, UNDERWAY
 from analogdeq.solve.compiled.leap import leap
 from analogdeq.solve.compiled.march import march
@@ -95,13 +96,13 @@ def _sides(of, rows, band):
     return inside[:n_inside], outside[:n_outside]
 
 
-@compiled
+@in_place
 def trap(rate, control, lanes, rows):
     """Settled are those inside an ellipsoid in the band that nothing leaves, F being a contraction.
 
     sum_i (z_i - z*_i)^2 / rate_i only falls.
     """
-    fastest = rate.max()
+    fastest = largest(rate)
     for lane in rows:
         total = 0.0
         for i in range(rate.shape[0]):

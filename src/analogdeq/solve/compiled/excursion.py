@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import clear, dot, largest, scale
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
 from analogdeq.solve.compiled.matrices import apply, exponential, norm_of, row_sum, times
 from analogdeq.solve.compiled.space import unfold
 from analogdeq.solve.exits import FINE, TURN
@@ -102,7 +102,7 @@ def _walk(E, length, band, way):
     return -1, norms
 
 
-@compiled
+@in_place
 def _last_outside(basis, way, norms, last, margin, band, row):
     """The last point outside the band; -1 where a band a little narrower or wider has its last one elsewhere."""
     inner, outer, sure = band * (1 - margin), band * (1 + margin), band * (1 + margin) * math.sqrt(basis.shape[1])
@@ -123,7 +123,7 @@ def _last_outside(basis, way, norms, last, margin, band, row):
     return -1
 
 
-@compiled
+@in_place
 def _farthest_after(basis, way, norms, first, last, row):
     """The largest distance at the points from `first` to `last`."""
     most = 0.0

@@ -10,7 +10,7 @@ Source: reduced-rank extrapolation, A. Sidi, Vector Extrapolation Methods with A
 import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import add_scaled, copy_row, dot, from_bits, size_bits, tanh
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
 from analogdeq.solve.compiled.matrices import least
 from analogdeq.solve.compiled.series import PUSH, TANH
 from analogdeq.solve.compiled.space import unfold
@@ -20,21 +20,21 @@ ORDERS = 4
 SOON = 8.0
 """Motion, over that at which the search begins, below which the next step may be the last one before it."""
 _WAY, _W_WAY = TANH + 1, PUSH + 1
-"""Rows of a slot from which on c_2 k z_k and the whole step are kept, and W times them."""
+"""Rows of a slot from which on k z_k and the whole step are kept, and W times them."""
 
 
-@compiled
+@in_place
 def remember(rate, squash, z, points, p, k, scratch, s, lane):
     """Keep what `foresee` needs of a step that is about to be accepted, in rows that nothing else needs any more.
 
-    y_k, which is W times c_2 k z_k, is there already.
+    y_k, which is W times k z_k, is there already.
     """
-    a, c0, gain, by = squash[0], squash[1], squash[0] * squash[2], squash[3]
+    a, c0, gain = squash[0], squash[1], squash[0] * squash[2]
     x = scratch[0]
     for i in range(rate.shape[0]):
-        x[i] = by * rate[i] * (a * c0 + gain * k[s, TANH, i] - z[lane, i])
+        x[i] = rate[i] * (a * c0 + gain * k[s, TANH, i] - z[lane, i])
     for j in range(1, ORDERS):
-        _next(rate, by * gain, x, k, s, j, scratch[j])
+        _next(rate, gain, x, k, s, j, scratch[j])
         x = scratch[j]
     for j in range(ORDERS):
         _keep(k, s, _WAY + j, scratch[j])
@@ -70,28 +70,28 @@ def foresee(network, lanes, slots, scratch, s, lane):
         stand(lanes, lane)
 
 
-@compiled
+@in_place
 def stand(lanes, lane):
     """The same for a sample of whose last step nothing was kept: the present state."""
     copy_row(lanes.rest, lane, lanes.z, lane)
     copy_row(lanes.pre_rest, lane, lanes.pre, lane)
 
 
-@compiled
+@in_place
 def _next(rate, gain, x, k, s, order, out):
-    """From c_2 k z_k the same of the next order."""
+    """From k z_k the same of the next order."""
     share = x.dtype.type(1 / order)
     for i in range(rate.shape[0]):
         out[i] = rate[i] * (gain * k[s, TANH + order, i] - share * x[i])
 
 
-@compiled
+@in_place
 def _keep(k, s, row, x):
     for i in range(x.shape[0]):
         k[s, row, i] = x[i]
 
 
-@compiled
+@in_place
 def _motion(rate, squash, k, s, j, out):
     """Write rate (J - I) times one of the kept vectors to `out`, with the slopes where the step ended."""
     gain, one = squash[0] * squash[2] * squash[3], out.dtype.type(1)
@@ -100,7 +100,7 @@ def _motion(rate, squash, k, s, j, out):
         out[i] = rate[i] * (slope * k[s, _W_WAY + j, i] - k[s, _WAY + j, i])
 
 
-@compiled
+@in_place
 def _moved(squash, x, p):
     """The largest |F(x) - x|, p being the pre-activation at x."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]

@@ -6,7 +6,7 @@ Source: T. Goeckler, V. Grimm, SIAM J. Numer. Anal. 51:2189 (2013), for function
 import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import copy_row, from_bits, size_bits
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
 from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.space import extend
 
@@ -41,7 +41,7 @@ def build_inverse(network, slots, H, size, count):
             is_open[s] = extend(k[s], points, s, H[s], j, is_open[s], 0.5)
     for s in range(count):
         copy_row(points, s, k[s], 0)
-    product(network.panels, points, p, count)
+    product(network.weights, points, p, count)
     for s in range(count):
         copy_row(k[s], size, p, s)
         G = H[s, :size].copy()
@@ -65,7 +65,7 @@ def _solve(network, slots, j, count, is_found):
     k, points, p, rate = slots.k, slots.points, slots.p, network.rate
     is_near = np.zeros(count, np.bool_)
     for iteration in range(MOST):
-        product(network.panels, points, p, count)
+        product(network.weights, points, p, count)
         for s in range(count):
             change, size = _iterate(points, p, k, rate, s, j)
             is_near[s] = change <= EXACT * size
@@ -76,7 +76,7 @@ def _solve(network, slots, j, count, is_found):
     return MOST
 
 
-@compiled
+@in_place
 def _iterate(x, p, k, rate, s, j):
     """One iteration of a slot, from W x in p: the largest change, and the largest x."""
     of = x.dtype.type

@@ -1,6 +1,6 @@
 """What a step costs: the watts at a few states of its series, summed."""
 
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import in_place
 from analogdeq.solve.compiled.lanes import TERMS
 from analogdeq.solve.compiled.quadrature import rule
 from analogdeq.solve.compiled.series import drive_at, state_at
@@ -10,7 +10,7 @@ NODES, FINE, COARSE = rule(4)
 """Exact for polynomials of degree five, so of order six like the series; and of degree three."""
 
 
-@compiled
+@in_place
 def charge(network, lanes, slots, s, theta, gained, error, state, push, watts):
     """Write the joules (term,) over tau in the fraction theta of the step of slot s to `gained`.
 
@@ -34,7 +34,7 @@ def charge(network, lanes, slots, s, theta, gained, error, state, push, watts):
     for node in range(1, NODES.shape[0]):
         at = theta * NODES[node]
         state_at(state, 0, lanes.z, slots.k, network.rate, network.squash, s, i, at * h)
-        drive_at(push, slots.k, slots.p, network.squash, s, h, at)
+        drive_at(push, slots.k, slots.p, s, h, at)
         draw(network.watts, network.squash, state[0], push, lane.standing, watts)
         for term in range(TERMS):
             gained[term] += FINE[node] * watts[term]

@@ -5,15 +5,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from analogdeq.solve.compiled.jit import in_place
 from analogdeq.solve.compiled.network import Network
-from analogdeq.solve.compiled.product import TOGETHER
+from analogdeq.solve.compiled.product import FAR, TOGETHER
 
 UNDERWAY, SETTLED, LEFT = 0, 1, 2
 """Fates: still being stepped; settled; left to the loop."""
 TERMS = 4
 """Of power, at the most."""
-NEAR, SHARED = 2**23, 6 * TOGETHER
-"""Bytes of W beyond which it comes from memory for every product, and how many samples share one then."""
+SHARED = 6 * TOGETHER
+"""Samples that share a product where W comes from memory."""
 
 LANE = np.dtype(
     [
@@ -82,7 +83,7 @@ class Slots(NamedTuple):
 
 def room_for(network: Network, rows: int) -> Slots:
     """Empty slots for as many samples as share a product, with so many rows each."""
-    slots = SHARED if network.panels.nbytes > NEAR else TOGETHER
+    slots = SHARED if network.weights.nbytes > FAR else TOGETHER
     n_nodes, dtype = network.rate.shape[0], torch.from_numpy(network.rate).dtype
 
     def zeros(*shape: int) -> np.ndarray:
@@ -95,3 +96,13 @@ def room_for(network: Network, rows: int) -> Slots:
         points=zeros(slots, n_nodes),
         p=zeros(slots, n_nodes),
     )
+
+
+@in_place
+def together(left, slots):
+    """How many of the samples that are left to work on side by side, so that no few remain in the end.
+
+    A product with one or two takes nearly as long as one with six.
+    """
+    rounds = -(-left // slots.lane.shape[0])
+    return -(-left // rounds)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import add_scaled, largest, tanh
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
+from analogdeq.solve.compiled.lanes import together
 from analogdeq.solve.compiled.matrices import apply, least
 from analogdeq.solve.compiled.outlook import SIZES, perturb, tell
 from analogdeq.solve.compiled.space import build, linearise, unfold
@@ -25,8 +26,9 @@ def leap(network, control, lanes, slots, rows):
     size = min(SIZES[0], n_nodes)
     length, kicked, H = np.zeros(n_slots), np.zeros(n_slots), np.zeros((n_slots, size + 1, size))
     step = np.empty_like(network.rate)
-    for first in range(0, rows.shape[0], n_slots):
-        count = min(n_slots, rows.shape[0] - first)
+    first = 0
+    while first < rows.shape[0]:
+        count = together(rows.shape[0] - first, slots)
         linearise(network, lanes, slots.k, rows, first, count)
         for s in range(count):
             lane = rows[first + s]
@@ -53,22 +55,23 @@ def leap(network, control, lanes, slots, rows):
             add_scaled(step, -kicked[s], network.kick)
             iterate(lanes.rest[i], network.slowness, step)
             lane.attracts = 1
+        first += count
 
 
-@compiled
+@in_place
 def near(network, control):
     """How far slopes hardly change."""
     return min(control.band, NEAR * network.squash[0])
 
 
-@compiled
+@in_place
 def iterate(x, slowness, motion):
     """Add F(x) - x to x, where it moves by `motion`."""
     for i in range(x.shape[0]):
         x[i] += slowness[i] * motion[i]
 
 
-@compiled
+@in_place
 def _motion(rate, squash, x, p, out):
     """Write rate (F(x) - x) to `out`, p being the pre-activation at x."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]

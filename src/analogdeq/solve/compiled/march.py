@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from analogdeq.solve.compiled.arithmetic import copy, copy_row
+from analogdeq.solve.compiled.arithmetic import copy, copy_row, largest
 from analogdeq.solve.compiled.band_exit import note_exit
 from analogdeq.solve.compiled.foresight import SOON, foresee, remember, stand
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
 from analogdeq.solve.compiled.joules import charge
-from analogdeq.solve.compiled.lanes import LEFT, TERMS
+from analogdeq.solve.compiled.lanes import LEFT, TERMS, together
 from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.series import (
     PRODUCTS,
@@ -46,7 +46,7 @@ def march(network, control, lanes, slots, rows):
     gained, error, watts = np.zeros(TERMS), np.zeros(TERMS), np.zeros(TERMS)
     count, following = 0, 0
     while True:
-        while count < lane_of.shape[0] and following < rows.shape[0]:
+        while following < rows.shape[0] and count < together(count + rows.shape[0] - following, slots):
             lane_of[count] = rows[following]
             enter(network, lanes, slots, count)
             count, following = count + 1, following + 1
@@ -57,7 +57,7 @@ def march(network, control, lanes, slots, rows):
             i = lane_of[s]
             h = of[i].h = step_size(control, of[i], size, s, network.is_uniform)
             state_at(points, s, z, k, rate, squash, s, i, h)
-        product(network.panels, points, p, count)
+        product(network.weights, points, p, count)
         for s in range(count - 1, -1, -1):
             i = lane_of[s]
             lane = of[i]
@@ -98,13 +98,13 @@ def march(network, control, lanes, slots, rows):
                     copy_row(k[s], row, k[count], row)
 
 
-@compiled
+@in_place
 def is_aimed(lane):
     """Whether a sample's rest is known, and so how far it is from there."""
     return lane.distance < np.inf
 
 
-@compiled
+@in_place
 def is_over(control, lane):
     """Whether a sample has arrived, or is left to the loop."""
     is_astray = False
@@ -122,7 +122,7 @@ def is_over(control, lane):
     return False
 
 
-@compiled
+@in_place
 def _accept(lane, gained, watts, has_power):
     """Advance a sample's clock and its joules."""
     if has_power:
@@ -133,10 +133,10 @@ def _accept(lane, gained, watts, has_power):
     lane.at_most = GROW * lane.h
 
 
-@compiled
+@in_place
 def _is_exact(control, lane, gained, error, watts):
     """Whether no energy errs by more than it may."""
-    unseen = control.unseen * watts.max() * lane.h
+    unseen = control.unseen * largest(watts) * lane.h
     over = 0
     for term in range(TERMS):
         over += error[term] - unseen > control.rtol * (lane.energy[term] + gained[term])

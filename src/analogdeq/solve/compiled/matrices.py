@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import dot
-from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.product import WIDTH, multiply
+from analogdeq.solve.compiled.jit import compiled, in_place
+from analogdeq.solve.compiled.product import product
 
 INVERSE_FACTORIALS = np.array([1 / math.factorial(k) for k in range(10)])
 """Of the terms of the exponential's series, whose argument is at most a half in norm."""
@@ -16,33 +16,31 @@ RIDGE, TINY = 1e-7, 1e-300
 
 @compiled
 def times(A, B, out):
-    """Write A B to `out` and return it, all of them made by `padded` or of the same shape."""
-    for panel in range(B.shape[1] * B.itemsize // WIDTH):
-        multiply(B, panel, A, B.shape[0], out)
+    """Write A B to `out` and return it."""
+    product(B, A, out, B.shape[0])
     return out
 
 
 @compiled
-def padded(H, factor):
-    """H, times a factor, with columns of zeros, so that a row is a whole number of panels of `product`."""
-    size, lanes = H.shape[0], WIDTH // H.itemsize
-    out = np.zeros((size, -(-size // lanes) * lanes), H.dtype)
-    for i in range(size):
-        for j in range(size):
+def scaled(H, factor):
+    """Factor H, in rows one after the other."""
+    out = np.empty(H.shape, H.dtype)
+    for i in range(H.shape[0]):
+        for j in range(H.shape[1]):
             out[i, j] = factor * H[i, j]
     return out
 
 
 @compiled
 def exponential(H, delta):
-    """exp(delta H), padded: ten terms, as a cubic in (delta H)^3 whose coefficients are quadratic in delta H.
+    """exp(delta H): ten terms, as a cubic in (delta H)^3 whose coefficients are quadratic in delta H.
 
     Source: M. Paterson, L. Stockmeyer, SIAM J. Comput. 2:60 (1973).
     """
-    first = padded(H, delta)
+    first = scaled(H, delta)
     second = times(first, first, np.empty_like(first))
     third = times(second, first, np.empty_like(first))
-    total, spare = padded(third, INVERSE_FACTORIALS[9]), np.empty_like(first)
+    total, spare = scaled(third, INVERSE_FACTORIALS[9]), np.empty_like(first)
     for k in (6, 3, 0):
         c0, c1, c2 = INVERSE_FACTORIALS[k], INVERSE_FACTORIALS[k + 1], INVERSE_FACTORIALS[k + 2]
         if k < 6:
@@ -80,7 +78,7 @@ def least(G, g):
     return x
 
 
-@compiled
+@in_place
 def row_sum(H):
     """max_i sum_j |H_ij|."""
     most = 0.0
@@ -92,7 +90,7 @@ def row_sum(H):
     return most
 
 
-@compiled
+@in_place
 def norm_of(E):
     """The Frobenius norm."""
     total = 0.0
@@ -101,9 +99,9 @@ def norm_of(E):
     return math.sqrt(total)
 
 
-@compiled
+@in_place
 def apply(A, x, out):
-    """Write A x to `out`; A may be padded."""
+    """Write A x to `out`."""
     for i in range(A.shape[0]):
         total = A.dtype.type(0)
         for j in range(x.shape[0]):

@@ -11,7 +11,7 @@ from analogdeq.circuits.power import CrossbarPower
 from analogdeq.cores.core import Core
 from analogdeq.cores.rc import RCCore
 from analogdeq.solve.attraction import kick
-from analogdeq.solve.compiled.product import in_panels
+from analogdeq.solve.compiled.product import in_order
 
 SQUASHES = {"tanh": (0.0, 1.0, 1.0), "sigmoid": (0.5, 0.5, 0.5)}
 """(c_0, c_1, c_2) of phi(p) = c_0 + c_1 tanh(c_2 p). Activations with kinks are left
@@ -24,7 +24,7 @@ class Network(NamedTuple):
     """tau_i dz_i/dt = -z_i + a (c_0 + c_1 tanh(c_2 p)), p = W z + U u + b, and the watts that go with it.
 
     Attributes:
-        panels: (panel, node, column). W^T, as `in_panels` makes them.
+        weights: W^T, as `in_order` makes it.
         rate: (node,) dz/ds = rate (F - z).
         slowness: (node,) 1 / rate.
         squash: (4,) a, c_0, c_1, c_2.
@@ -35,7 +35,7 @@ class Network(NamedTuple):
         is_stiff: whether steps are iterated as waveforms; there are none with watts.
     """
 
-    panels: np.ndarray
+    weights: np.ndarray
     rate: np.ndarray
     slowness: np.ndarray
     squash: np.ndarray
@@ -75,7 +75,7 @@ def _network(core: RCCore, watts: np.ndarray, *, has_power: bool) -> Network:
     n_nodes = W.shape[0]
     rate = np.ones(n_nodes, W.dtype) if core.rate is None else core.rate.numpy()
     return Network(
-        panels=in_panels(W),
+        weights=in_order(W),
         rate=np.ascontiguousarray(rate),
         slowness=np.ascontiguousarray(1 / rate).astype(W.dtype),
         squash=np.array([core.gain, *SQUASHES[core.activation.name]], dtype=W.dtype),

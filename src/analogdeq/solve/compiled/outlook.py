@@ -7,8 +7,8 @@ import numpy as np
 from analogdeq.solve.attraction import KICK, OVER, SMALLEST_OFFSET
 from analogdeq.solve.compiled.arithmetic import add_scaled, copy, dot, largest, scale, tanh
 from analogdeq.solve.compiled.inverse_space import SHIFT, build_inverse
-from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.lanes import LEFT, SETTLED, Slots
+from analogdeq.solve.compiled.jit import compiled, in_place
+from analogdeq.solve.compiled.lanes import LEFT, SETTLED, Slots, together
 from analogdeq.solve.compiled.matrices import apply, exponential, row_sum, times
 from analogdeq.solve.compiled.product import TOGETHER
 from analogdeq.solve.compiled.space import build, do_decay, linearise, unfold
@@ -64,8 +64,9 @@ def look(network, control, lanes, slots, rows, size):
     is_unknown = np.zeros(rows.shape[0], np.bool_)
     n_slots, n_nodes = slots.p.shape
     length, H = np.zeros(n_slots), np.zeros((n_slots, size + 1, size))
-    for first in range(0, rows.shape[0], n_slots):
-        count = min(n_slots, rows.shape[0] - first)
+    first = 0
+    while first < rows.shape[0]:
+        count = together(rows.shape[0] - first, slots)
         linearise(network, lanes, slots.k, rows, first, count)
         for s in range(count):
             lane = rows[first + s]
@@ -88,10 +89,11 @@ def look(network, control, lanes, slots, rows, size):
                 gap = _nonlinearity(network.squash, lanes.pre_rest[rows[first + s]], basis[size], basis[-1], length[s])
                 if gap <= LINEAR * length[s] * largest(basis[0]) + control.rounding:
                     lane.fate = SETTLED
+        first += count
     return is_unknown
 
 
-@compiled
+@in_place
 def perturb(band, kick, out):
     """Add a kick in all directions to the offset in `out`, and make that a unit vector.
 
@@ -105,7 +107,7 @@ def perturb(band, kick, out):
     return length, by
 
 
-@compiled
+@in_place
 def _nonlinearity(squash, p, Wv, slope, length):
     """How far F is from its linearisation at the offset length v at the most, on either side of the rest."""
     a, c1, c2 = squash[0], squash[2], squash[3]
@@ -150,7 +152,7 @@ def tell(basis, H_all, length, n_nodes, band, is_inside, is_stiff, row):
     return do_decay(H, out, E, defect, length, n_nodes), False
 
 
-@compiled
+@in_place
 def _reach(basis, H, w, v, delta, band, row):
     """How far the state can be from rest until half a step before or after the point w; `v` and `row` are scratch."""
     apply(H, w, v)

@@ -20,7 +20,7 @@ from numba import types
 from numba.extending import overload
 
 from analogdeq.solve.compiled.arithmetic import copy_row, from_bits, size_bits, tanh
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
 
 TIMES = np.array([0.0, 0.25, 0.75, 1.0])
 """c_k: the extrema of Chebyshev's polynomial of degree three."""
@@ -97,7 +97,7 @@ def weigh(rate, h, c, out):
         a3[i] = m0 * B[0, 3] + m1 * B[1, 3] + m2 * B[2, 3] + m3 * B[3, 3]
 
 
-@compiled
+@in_place
 def prepare(rate, h, k, s, scratch):
     """The weights of a slot's step, at its three later points."""
     for j in range(1, POINTS):
@@ -109,14 +109,14 @@ def prepare(rate, h, k, s, scratch):
         _put(k, s, row + 3, scratch[3])
 
 
-@compiled
+@in_place
 def _put(k, s, row, x):
     """Write x to k_s,row."""
     for i in range(x.shape[0]):
         k[s, row, i] = x[i]
 
 
-@compiled
+@in_place
 def place(points, z, k, s, lane, j):
     """Write the state at the j-th point to `points`."""
     row = WEIGHTS + POINTS * (j - 1)
@@ -127,7 +127,7 @@ def place(points, z, k, s, lane, j):
         points[s, i] = at + (early + late)
 
 
-@compiled
+@in_place
 def place_between(out, rate, z, k, s, lane, h, theta, scratch):
     """Write the state at the fraction theta of a step to `out`."""
     weigh(rate, h, theta, scratch)
@@ -138,7 +138,7 @@ def place_between(out, rate, z, k, s, lane, h, theta, scratch):
         out[i] = at + (early + (a2[i] * (k[s, PULL + 2, i] - at) + a3[i] * (k[s, PULL + 3, i] - at)))
 
 
-@compiled
+@in_place
 def pull(squash, p, current, k, s, lane, j):
     """F_j from W z_j in p, which becomes the pre-activation; by how much it has changed at the most."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]
@@ -153,7 +153,7 @@ def pull(squash, p, current, k, s, lane, j):
     return from_bits(most, zero)
 
 
-@compiled
+@in_place
 def bend(rate, h, k, s):
     """What the cubic leaves out, as it counts in the state: its last Chebyshev coefficient, less where x is small."""
     of, step = rate.dtype.type, rate.dtype.type(h)
@@ -187,7 +187,7 @@ def guess(k, s, begin, by):
         k[s, PULL + 3, i] = d0 * f0 + d1 * f1 + d2 * f2 + d3 * f3
 
 
-@compiled
+@in_place
 def hold(k, s):
     """F_0 at all points."""
     for j in range(1, POINTS):

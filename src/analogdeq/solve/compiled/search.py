@@ -3,8 +3,8 @@
 import numpy as np
 
 from analogdeq.solve.compiled.arithmetic import copy_row, distance, from_bits, size_bits, tanh
-from analogdeq.solve.compiled.jit import compiled
-from analogdeq.solve.compiled.lanes import LEFT
+from analogdeq.solve.compiled.jit import compiled, in_place
+from analogdeq.solve.compiled.lanes import LEFT, together
 from analogdeq.solve.compiled.leap import CLOSE, near
 from analogdeq.solve.compiled.product import product
 from analogdeq.solve.rest import PICARD_ROUND
@@ -28,14 +28,14 @@ def search(network, control, lanes, slots, rows):
     scratch = np.empty_like(network.rate)
     count, following = 0, 0
     while True:
-        while count < lane_of.shape[0] and following < rows.shape[0]:
+        while following < rows.shape[0] and count < together(count + rows.shape[0] - following, slots):
             i = rows[following]
             lane_of[count], spent[count] = i, 0
             _begin(network, control, lanes, points, count, i)
             count, following = count + 1, following + 1
         if count == 0:
             return
-        product(network.panels, points, p, count)
+        product(network.weights, points, p, count)
         s = 0
         while s < count:
             i = lane_of[s]
@@ -61,7 +61,7 @@ def search(network, control, lanes, slots, rows):
             copy_row(p, s, p, count)
 
 
-@compiled
+@in_place
 def _begin(network, control, lanes, points, s, lane):
     """Where the iterations of a sample begin."""
     rest, pre, squash = lanes.rest, lanes.pre_rest, network.squash
@@ -74,7 +74,7 @@ def _begin(network, control, lanes, points, s, lane):
         points[s, i] = a * (c0 + c1 * tanh(c2 * pre[lane, i])) + by * network.kick[i]
 
 
-@compiled
+@in_place
 def _image(squash, z, p, current, pre, s, lane):
     """p_s, which is W z_s, becomes F(z_s), pre_lane the pre-activation; the largest |F(z_s) - z_s|."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]
@@ -89,7 +89,7 @@ def _image(squash, z, p, current, pre, s, lane):
     return from_bits(most, zero)
 
 
-@compiled
+@in_place
 def _goes_on(residual, before, spent, s):
     """Whether iterations contract well enough; looked at once a round, as in `analogdeq.solve.rest`."""
     if spent[s] % PICARD_ROUND != 1:

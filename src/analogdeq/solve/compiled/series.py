@@ -4,8 +4,8 @@ With p(t) = W z(t) + U u + b and T(t) = tanh(c_2 p), the circuit is z' = rate (a
 T' = (1 - T^2) c_2 p'. Matching powers of t gives each coefficient from the ones before it and one product with W, where
 a Runge-Kutta method of order six needs seven products at least:
 
-    y_k = k c_2 (W z_k),    k T_k = sum_{j<k} u_j y_{k-j},    u_k = -sum_{j<=k} T_j T_{k-j},
-    (k + 1) z_{k+1} = rate (a c_1 T_k - z_k)    for k >= 1.
+    y_k = W (k z_k),    k T_k = sum_{j<k} u_j y_{k-j},    u_k = -c_2 sum_{j<=k} T_j T_{k-j},
+    (k + 1) z_{k+1} = rate (a c_1 T_k - z_k)    for k >= 1,    and u_0 = c_2 (1 - T_0^2).
 
 Source: A. Jorba, M. Zou, Experimental Mathematics 14:99 (2005), for the method; E. Hairer, S. P. Norsett, G. Wanner,
 Solving Ordinary Differential Equations I, 2nd ed., section I.8, for the recurrences of elementary functions.
@@ -27,7 +27,8 @@ from analogdeq.solve.compiled.arithmetic import (
     size_bits,
     tanh,
 )
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
+from analogdeq.solve.compiled.lanes import together
 from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.watts import draw
 
@@ -38,18 +39,19 @@ TANH, RISE, PUSH = 0, PRODUCTS, 2 * PRODUCTS - 1
 ROWS = 3 * PRODUCTS - 1
 
 
-@compiled
+@in_place
 def begin(network, lanes, slots, rows):
     """Pre-activation, motion and watts of samples where they are."""
-    for first in range(0, rows.shape[0], slots.lane.shape[0]):
-        count = min(slots.lane.shape[0], rows.shape[0] - first)
+    first = 0
+    while first < rows.shape[0]:
+        count = together(rows.shape[0] - first, slots)
         far = 0.0
         for s in range(count):
             copy(slots.points[s], lanes.z[rows[first + s]])
             clear(slots.p[s])
             far = max(far, largest(slots.points[s]))
         if far > 0:  # as a rule they begin at 0
-            product(network.panels, slots.points, slots.p, count)
+            product(network.weights, slots.points, slots.p, count)
         for s in range(count):
             i = slots.lane[s] = rows[first + s]
             lane = lanes.of[i]
@@ -60,9 +62,10 @@ def begin(network, lanes, slots, rows):
                 draw(network.watts, network.squash, lanes.z[i], lanes.pre[i], lane.standing, lane.watts)
             lane.motion = lane.motion_start = motion_at(slots.points, network.slowness, s)
             lane.evaluations += largest(lanes.z[i]) > 0
+        first += count
 
 
-@compiled
+@in_place
 def enter(network, lanes, slots, s):
     """What the series of a slot begins with, from the pre-activation of its sample; z_1 in `points`."""
     copy_row(slots.k[s], PUSH, lanes.pre, slots.lane[s])
@@ -70,60 +73,55 @@ def enter(network, lanes, slots, s):
     respond(network.rate, network.squash, slots.points, slots.k, s)
 
 
-@compiled
+@in_place
 def expand(network, slots, scratch, count):
     """Coefficients of the first `count` slots, whose z_1 is in `points`.
 
     Leaves in `slots.size` the lengths of z_1 / rate, z_1, z_5 and z_6.
     """
     rate, gain, by = network.rate, network.squash[0] * network.squash[2], network.squash[3]
-    panels, points, p, k = network.panels, slots.points, slots.p, slots.k
-    y, t, u, _, _ = scratch
+    weights, points, k, t, u = network.weights, slots.points, slots.k, scratch[0], scratch[1]
     for s in range(count):
         slots.size[s, 0], slots.size[s, 1] = _lengths(points, network.slowness, s)
-    product(panels, points, p, count)
+    product(weights, points, k[:, PUSH + 1], count)
     for s in range(count):
-        derive_1(rate, gain, by, points, p, k, y, t, u, s)
-    product(panels, points, p, count)
+        derive_1(rate, gain, by, points, k, t, u, s)
+    product(weights, points, k[:, PUSH + 2], count)
     for s in range(count):
-        derive_2(rate, gain, by, points, p, k, y, t, u, s)
-    product(panels, points, p, count)
+        derive_2(rate, gain, by, points, k, t, u, s)
+    product(weights, points, k[:, PUSH + 3], count)
     for s in range(count):
-        derive_3(rate, gain, by, points, p, k, y, t, u, s)
-    product(panels, points, p, count)
+        derive_3(rate, gain, by, points, k, t, u, s)
+    product(weights, points, k[:, PUSH + 4], count)
     for s in range(count):
-        derive_4(rate, gain, by, points, p, k, y, t, u, s)
-        slots.size[s, 2] = row_length(points, s)
-    product(panels, points, p, count)
+        derive_4(rate, gain, by, points, k, t, u, s)
+        slots.size[s, 2] = row_length(points, s) / (PRODUCTS - 1)
+    product(weights, points, k[:, PUSH + 5], count)
     for s in range(count):
-        derive_5(rate, gain, by, points, p, k, y, t, u, s)
-        slots.size[s, 3] = row_length(points, s)
+        derive_5(rate, gain, by, points, k, t, u, s)
+        slots.size[s, 3] = row_length(points, s) / PRODUCTS
 
 
 def _derivation(order: int) -> Any:
-    """The function that goes from z_order to z_(order + 1); its sums have as many terms as `order` says."""
+    """The function that goes from k z_k, k being `order`, to the next one; its sums have as many terms as k says."""
 
-    @compiled
-    def derive(rate, gain, by, points, p, k, y_out, t_out, u_out, s):
-        of = points.dtype.type
-        times, over, shrink = of(order) * by, of(1 / order), of(1 / (order + 1))
+    @in_place
+    def derive(rate, gain, by, points, k, t_out, u_out, s):
+        over = points.dtype.type(1 / order)
         for i in range(rate.shape[0]):
-            y = times * p[s, i]
-            t = k[s, RISE, i] * y
+            t = k[s, RISE, i] * k[s, PUSH + order, i]
             for j in range(1, order):
                 t += k[s, RISE + j, i] * k[s, PUSH + order - j, i]
             t *= over
             u = k[s, TANH, i] * t
             for j in range(1, (order + 1) // 2):
                 u += k[s, TANH + j, i] * k[s, TANH + order - j, i]
-            u = of(-2) * u
+            u += u
             if order % 2 == 0:
-                u -= k[s, TANH + order // 2, i] * k[s, TANH + order // 2, i]
-            y_out[i], t_out[i], u_out[i] = y, t, u
-            points[s, i] = rate[i] * shrink * (gain * t - points[s, i])
+                u += k[s, TANH + order // 2, i] * k[s, TANH + order // 2, i]
+            t_out[i], u_out[i] = t, -by * u
+            points[s, i] = rate[i] * (gain * t - over * points[s, i])
         # Through scratch, since rows of one array that are written and read in one loop keep it from being vectorised.
-        for i in range(rate.shape[0]):
-            k[s, PUSH + order, i] = y_out[i]
         for i in range(rate.shape[0]):
             k[s, TANH + order, i] = t_out[i]
         if order < PRODUCTS - 1:
@@ -140,7 +138,7 @@ derive_1, derive_2, derive_3, derive_4, derive_5 = (_derivation(order) for order
 # array costs more than the arithmetic done with it.
 
 
-@compiled
+@in_place
 def _lengths(x, by, s):
     """||by x_s||_2 and ||x_s||_2."""
     weighted = total = x.dtype.type(0)
@@ -151,7 +149,7 @@ def _lengths(x, by, s):
     return math.sqrt(weighted), math.sqrt(total)
 
 
-@compiled
+@in_place
 def state_at(out, row, z, k, rate, squash, s, lane, h):
     """Write the state h after the beginning of the step, to out_row.
 
@@ -172,7 +170,7 @@ def state_at(out, row, z, k, rate, squash, s, lane, h):
         out[row, i] = z0 + (d1 + (d2 + (d3 + (d4 + (d5 + d6)))))
 
 
-@compiled
+@in_place
 def add_current(p, current, s, lane):
     """W z_s in p becomes the whole pre-activation."""
     for i in range(p.shape[1]):
@@ -180,15 +178,15 @@ def add_current(p, current, s, lane):
 
 
 @compiled
-def drive_at(out, k, p, squash, s, h, theta):
+def drive_at(out, k, p, s, h, theta):
     """Write the pre-activation at the fraction theta of a step h to `out`.
 
     Its term of order six is what is missing to the pre-activation p_s at the end of the step.
     """
-    of, last, c2 = out.dtype.type, theta**PRODUCTS, float(squash[3])
+    of, last = out.dtype.type, theta**PRODUCTS
     w = np.empty(PRODUCTS, out.dtype)
     for j in range(1, PRODUCTS):
-        w[j] = (theta**j - last) * h**j / (j * c2)
+        w[j] = (theta**j - last) * h**j / j
     w1, w2, w3, w4, w5, w6 = w[1], w[2], w[3], w[4], w[5], of(last)
     for i in range(out.shape[0]):
         x = k[s, PUSH, i]
@@ -197,20 +195,19 @@ def drive_at(out, k, p, squash, s, h, theta):
         out[i] = x + (early + late)
 
 
-@compiled
+@in_place
 def respond(rate, squash, points, k, s):
     """T_0, u_0, and z_1 in place of the state in `points`, from the pre-activation p_0."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]
-    one = points.dtype.type(1)
     for i in range(rate.shape[0]):
         k[s, TANH, i] = tanh(c2 * k[s, PUSH, i])
     for i in range(rate.shape[0]):
-        k[s, RISE, i] = one - k[s, TANH, i] * k[s, TANH, i]
+        k[s, RISE, i] = c2 - c2 * k[s, TANH, i] * k[s, TANH, i]
     for i in range(rate.shape[0]):
         points[s, i] = rate[i] * (a * (c0 + c1 * k[s, TANH, i]) - points[s, i])
 
 
-@compiled
+@in_place
 def motion_at(points, slowness, s):
     """The largest |F(z) - z| where `points` holds z_1."""
     zero = points.dtype.type(0)

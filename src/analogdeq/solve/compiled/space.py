@@ -16,7 +16,7 @@ from analogdeq.solve.compiled.arithmetic import (
     scale,
     tanh,
 )
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
 from analogdeq.solve.compiled.matrices import apply, norm_of, times
 from analogdeq.solve.compiled.product import product
 
@@ -29,7 +29,7 @@ INVARIANT = 32 * float(np.finfo(np.float32).eps)
 """What is left of an invariant space is rounding."""
 
 
-@compiled
+@in_place
 def linearise(network, lanes, k, rows, first, count):
     """Write the slopes a phi' at the rests of the samples from `first` on to the last rows of k."""
     a, c1, c2, pre = network.squash[0], network.squash[2], network.squash[3], lanes.pre_rest
@@ -41,7 +41,7 @@ def linearise(network, lanes, k, rows, first, count):
             k[s, last, i] = a * c1 * c2 * (1 - t * t)
 
 
-@compiled
+@in_place
 def flow(rate, k, w, v, s):
     """w_s, which is W v_s, becomes rate (J - I) v_s."""
     last = k.shape[1] - 1
@@ -66,7 +66,7 @@ def build(network, slots, H, size, count):
     for j in range(size):
         for s in range(count):
             copy_row(points, s, k[s], j)
-        product(network.panels, points, p, count)
+        product(network.weights, points, p, count)
         for s in range(count):
             if j == 0:
                 copy_row(k[s], size, p, s)
@@ -75,7 +75,7 @@ def build(network, slots, H, size, count):
     return size
 
 
-@compiled
+@in_place
 def extend(basis, w, s, H, j, is_open, closed):
     """One more column of H and, from w_s, one more vector of the basis; whether the space goes on.
 
@@ -105,7 +105,7 @@ def extend(basis, w, s, H, j, is_open, closed):
     return True
 
 
-@compiled
+@in_place
 def _remove(w, s, basis, j):
     """Take out of w_s what it has of the unit vector basis_j; how much that was."""
     part = w.dtype.type(0)
@@ -116,7 +116,7 @@ def _remove(w, s, basis, j):
     return float(part)
 
 
-@compiled
+@in_place
 def unfold(basis, w, out):
     """Write sum_k w_k basis_k to `out`, four vectors at a time."""
     of, whole = out.dtype.type, w.shape[0] // 4 * 4

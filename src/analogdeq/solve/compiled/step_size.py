@@ -2,7 +2,7 @@
 
 import math
 
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import in_place
 from analogdeq.solve.compiled.series import PRODUCTS
 from analogdeq.solve.controller import LEAST_SHARE
 
@@ -15,7 +15,7 @@ ROUNDS = 2
 _TINY = 1e-300
 
 
-@compiled
+@in_place
 def step_size(control, lane, size, s, is_uniform):
     """The step [tau] whose series leaves out as much as it may.
 
@@ -39,7 +39,7 @@ def step_size(control, lane, size, s, is_uniform):
     return min(h, lane.at_most)
 
 
-@compiled
+@in_place
 def allowed(control, lane, h, is_uniform):
     """What a step may err by, relative to the motion; as `analogdeq.solve.tolerance`."""
     elapsed, motion = lane.time + h, max(lane.motion, _TINY)
@@ -50,7 +50,7 @@ def allowed(control, lane, h, is_uniform):
     return share * control.rtol + control.floor / motion
 
 
-@compiled
+@in_place
 def _error_share(rate, h):
     """As `analogdeq.solve.controller`."""
     return min(max(2 * rate * h, LEAST_SHARE), 1.0) / max(rate, 1.0)

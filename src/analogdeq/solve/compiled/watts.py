@@ -1,10 +1,10 @@
 """Watts drawn in a state."""
 
 from analogdeq.solve.compiled.arithmetic import tanh
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import in_place
 
 
-@compiled
+@in_place
 def draw(watts, squash, z, p, standing, out):
     """(term,) watts, from the pre-activation p; as `analogdeq.circuits.power`."""
     c0, c1, c2 = squash[1], squash[2], squash[3]

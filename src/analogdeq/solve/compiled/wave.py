@@ -5,7 +5,8 @@ import numpy as np
 from analogdeq.solve.compiled.arithmetic import copy_row, from_bits, size_bits, tanh
 from analogdeq.solve.compiled.band_exit import note_exit
 from analogdeq.solve.compiled.foresight import stand
-from analogdeq.solve.compiled.jit import compiled
+from analogdeq.solve.compiled.jit import compiled, in_place
+from analogdeq.solve.compiled.lanes import together
 from analogdeq.solve.compiled.march import is_aimed, is_over
 from analogdeq.solve.compiled.product import product
 from analogdeq.solve.compiled.pulled import POINTS, PULL, ROWS, bend, guess, hold, place, prepare, pull
@@ -30,7 +31,7 @@ def wave(network, control, lanes, slots, rows):
     state = np.empty((1, rate.shape[0]), rate.dtype)
     count, following = 0, 0
     while True:
-        while count < lane_of.shape[0] and following < rows.shape[0]:
+        while following < rows.shape[0] and count < together(count + rows.shape[0] - following, slots):
             i = lane_of[count] = rows[following]
             _enter(squash, pre, k, count, i)
             prepare(rate, of[i].h, k, count, scratch)
@@ -41,7 +42,7 @@ def wave(network, control, lanes, slots, rows):
         for j in range(1, POINTS):
             for s in range(count):
                 place(points, z, k, s, lane_of[s], j)
-            product(network.panels, points, p, count)
+            product(network.weights, points, p, count)
             for s in range(count):
                 change = pull(squash, p, current, k, s, lane_of[s], j)
                 size[s, 0] = change if j == 1 else max(size[s, 0], change)
@@ -88,7 +89,7 @@ def wave(network, control, lanes, slots, rows):
                     copy_row(k[s], row, k[count], row)
 
 
-@compiled
+@in_place
 def _enter(squash, pre, k, s, lane):
     """F at all points is what it is at the beginning."""
     a, c0, c1, c2 = squash[0], squash[1], squash[2], squash[3]
@@ -97,7 +98,7 @@ def _enter(squash, pre, k, s, lane):
     hold(k, s)
 
 
-@compiled
+@in_place
 def _motion(points, k, s):
     """The largest |F - z| at the end of a step."""
     zero, last = points.dtype.type(0), PULL + POINTS - 1
