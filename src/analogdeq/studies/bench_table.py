@@ -4,11 +4,12 @@ from typing import Any, Final
 
 NOTES: Final = """\
 ms: median of the timed runs. x floor: time over (evaluations x one evaluation of the batch); x product: over the
-products W z alone. buffers: peak memory of a settle that records nothing, in buffers of B x N numbers; drive and
-initial state are two of them. worst error: max |z - z*| over nodes and samples (the first 128), z* from a float64
-root finder. Peers integrate to the tau shown, where the slowest native sample stopped; they report no settling
-time and no verdict. tolerance: rtol 1e-4 relative to |z| for the peers; native steppers 1e-3 relative to the
-remaining motion (their default): a measure of |z - z*|, so the tighter once a sample nearly rests."""
+products W z alone; both are timed before and after each solver, and the means count. buffers: peak memory of a settle
+that records nothing, in buffers of B x N numbers; drive and initial state are two of them. worst error: max |z - z*|
+over nodes and samples (the first 128), z* from a float64 root finder. Peers integrate to the tau shown, where the
+slowest native sample stopped; they report no settling time and no verdict. tolerance: rtol 1e-4 relative to |z| for
+the peers; native steppers 1e-3 relative to the remaining motion (their default): a measure of |z - z*|, so the
+tighter once a sample nearly rests."""
 
 
 def format_bench(result: dict[str, Any]) -> str:
