@@ -54,7 +54,7 @@ class LinearFinish:
         is_ready = lanes.is_aimed & ~lanes.is_decided & (lanes.motion < lanes.linear_below)
         is_ready &= lanes.distance > self._band
         is_close = is_ready & (lanes.distance < CLOSE * self._band)
-        if is_fresh or bool(is_close.any()) or bool((is_ready | lanes.is_decided).all()):
+        if is_fresh or bool(is_close.any() | (is_ready | lanes.is_decided).all()):
             return torch.nonzero(is_ready).squeeze(1)
         return lanes.index.new_empty(0)
 

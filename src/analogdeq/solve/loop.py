@@ -16,6 +16,7 @@ from analogdeq.solve.options import SettleOptions
 from analogdeq.solve.recurrence import Recurrence
 from analogdeq.solve.rest import find_rest_for_band, tolerance
 from analogdeq.solve.save import save
+from analogdeq.solve.signs import SMALLEST_STEP, Signs, is_remote
 from analogdeq.solve.slabs import Batch
 from analogdeq.solve.stepper import Stepper
 from analogdeq.solve.tolerance import Tolerance
@@ -37,8 +38,8 @@ DROP_FRACTION = 0.125
 """Decided lanes are dropped from the batch once they are this large a part of it."""
 RUNAWAY = 1e6
 """Motion, in units of full scale plus drive, beyond which a sample has diverged."""
-SMALLEST_STEP = 1e-12
-"""[tau]. A step this small means the derivative is not finite nearby."""
+STRIDE = 4
+"""Steps that lanes on an accelerator take before they are looked at again, where nothing can come in between."""
 
 
 @final
@@ -75,6 +76,8 @@ class SettleLoop:
             motion_limit=RUNAWAY * (core.full_scale + drive.current.abs().amax(1).to(torch.float64)),
         )
         self._recurrence = Recurrence(z, 0.1 * self._band, turn_of(core))
+        self._has_goal = False  # whether a lane may be aimed
+        self._is_remote = is_remote(core.device)
         self._certificates = Certificates(core, z, self._band)
         self._linear = LinearFinish(core, options, self._certificates)
         self._tolerance = Tolerance(core, options, batch.drive)
@@ -84,16 +87,21 @@ class SettleLoop:
         if self._recorder is not None:
             self._recorder.start(self._slots(), self._stepper.z)
         period = torch.full_like(self._lanes.time, torch.nan)
-        while True:
-            self._finish(is_fresh=self._aim())
-            if self._may_end(period):
+        while len(self._lanes):
+            signs = Signs.of(self._lanes, period, self._search_below)
+            self._finish(is_fresh=self._aim(signs))
+            if signs.may_end or self._has_goal or self._lanes.attempts >= self._options.max_steps:
                 self._judge(period)
                 self._drop()
-            if not len(self._lanes):
-                return
-            period = self._step()
+            for _ in range(self._stride(signs) if len(self._lanes) else 0):
+                period = self._step(signs)
 
-    def _step(self) -> Tensor:
+    def _stride(self, signs: Signs) -> int:
+        """How many steps to take before the lanes are looked at again."""
+        may_run = self._is_remote and signs.is_far and not self._has_goal and self._recorder is None
+        return max(1, min(STRIDE, self._options.max_steps - self._lanes.attempts)) if may_run else 1
+
+    def _step(self, signs: Signs) -> Tensor:
         """One attempted step of every lane; returns the period of closed cycles."""
         lanes, stepper = self._lanes, self._stepper
         h = torch.minimum(lanes.h, (lanes.until - lanes.time).clamp_min_(SMALLEST_STEP))
@@ -104,21 +112,23 @@ class SettleLoop:
         ratio, accepted = assessment.ratio, assessment.is_accurate
         if self._recorder is not None:
             self._recorder.observe(stepper, self._slots(), lanes.time, h, ratio, accepted)
-        period = self._recurrence.observe(stepper, lanes.time, h, accepted, self._flow)
-        self._recurrence.count_products(lanes.evaluations)
+        period = torch.full_like(lanes.time, torch.nan)
+        if signs.may_return:
+            period = self._recurrence.observe(stepper, lanes.time, h, accepted, self._flow)
+            self._recurrence.count_products(lanes.evaluations)
         self._watch_band(h, accepted)
         lanes.h = assessment.limited(stepper.next_step(h, ratio, lanes.ratio_before))
         lanes.attempts += 1
-        some = None if bool(accepted.all()) else accepted
+        some = accepted if self._is_remote or not bool(accepted.all()) else None
         stepper.accept(some)
         lanes.advance(some, h, motion, ratio, gained)
         return period
 
     def _watch_band(self, h: Tensor, accepted: Tensor) -> None:
         """Note where lanes left the band for the last time so far, and their distance from rest."""
-        lanes, stepper = self._lanes, self._stepper
-        if not bool(lanes.is_aimed.any()):
+        if not self._has_goal:
             return
+        lanes, stepper = self._lanes, self._stepper
         distance = (stepper.z_new - lanes.rest).abs_().amax(1).to(torch.float64)
         # How far out the state can have been in between, if it was never half as fast again as at the faster end.
         speed = torch.maximum(stepper.dz.abs().amax(1), stepper.dz_new.abs().amax(1)).to(torch.float64)
@@ -127,22 +137,22 @@ class SettleLoop:
         note_exits(lanes, stepper, torch.nonzero(look).squeeze(1), h, self._band)
         lanes.distance = torch.where(accepted & lanes.is_aimed, distance, lanes.distance)
 
-    def _aim(self) -> bool:
+    def _aim(self, signs: Signs) -> bool:
         """Find the equilibrium ahead of lanes that have become slow; whether it did for some."""
         lanes = self._lanes
         is_fast = lanes.motion > self._search_below
         # Faster again: whatever the last search found or missed is behind it.
         regained = (REGAINED * lanes.motion).masked_fill(is_fast, self._search_below)
         lanes.search_below = torch.maximum(lanes.search_below, regained)
-        if bool(is_fast.all()):
+        if not signs.may_aim:
             return False
         is_astray = lanes.distance > torch.clamp(LOST * lanes.motion, min=self._band)
         is_lost = lanes.is_aimed & (is_astray | (lanes.motion < self._certificates.residual))
         waiting = (~lanes.is_aimed | is_lost) & ~lanes.is_decided & (lanes.motion < lanes.search_below)
         is_close = (lanes.motion < URGENT * lanes.search_below) | (lanes.h > LONG_STEP / self._fastest)
-        is_urgent = bool((waiting & is_close).any())
-        is_complete = bool(waiting.any()) and bool((waiting | lanes.is_aimed | lanes.is_decided).all())
-        if not is_urgent and not is_complete:
+        is_urgent = (waiting & is_close).any()
+        is_complete = waiting.any() & (waiting | lanes.is_aimed | lanes.is_decided).all()
+        if not bool(is_urgent | is_complete):
             return False
         rows = torch.nonzero(waiting).squeeze(1)
         is_moving = lanes.motion[rows] > tolerance(self._core, self._band)
@@ -160,11 +170,14 @@ class SettleLoop:
         lanes.rest[rows], lanes.distance[rows], lanes.is_aimed[rows] = rest, distance, True
         self._certificates.aimed(rows, lanes.time[rows], found, hit, distance > self._band)
         lanes.linear_below[rows] = torch.inf
+        self._has_goal |= rows.numel() > 0
         self._begin_inside(rows[distance <= self._band])
         return rows.numel() > 0
 
     def _finish(self, is_fresh: bool) -> None:
         """Decide lanes for which the linearised circuit tells when they arrive."""
+        if not self._has_goal:
+            return
         rows = self._linear.candidates(self._lanes, is_fresh)
         if rows.numel():
             settled = self._linear.finish(self._lanes, self._stepper, rows, self._drive)
@@ -204,14 +217,6 @@ class SettleLoop:
         lanes.evaluations[rows] += 1
         if self._recorder is not None:
             self._recorder.forget(self._slots()[rows], start)
-
-    def _may_end(self, period: Tensor) -> bool:
-        """Whether some verdict may be due; most steps far from rest are spared the asking."""
-        lanes = self._lanes
-        goes_on = (lanes.motion <= lanes.motion_limit).logical_and_(lanes.time < lanes.until - 2 * SMALLEST_STEP)
-        if bool(lanes.is_aimed.any()) or lanes.attempts >= self._options.max_steps or not bool(goes_on.all()):
-            return True
-        return bool((lanes.h < 0.1 * SMALLEST_STEP).any()) or not bool(torch.isnan(period).all())
 
     def _judge(self, period: Tensor) -> None:
         """Give verdicts, and save what was found."""
@@ -272,6 +277,7 @@ class SettleLoop:
             kept.keep(rows)
         if len(lanes):
             self._stepper.keep(rows)
+            self._has_goal = bool(lanes.is_aimed.any())
 
     def _motion(self, dz: Tensor) -> Tensor:
         """(lane,) float64: max |F(z) - z|, from dz/ds = rate (F(z) - z)."""

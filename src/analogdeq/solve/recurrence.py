@@ -103,7 +103,7 @@ class Recurrence:
         self._perturbations.count_products(evaluations)
 
     def observe(self, stepper: Stepper, time: Tensor, h: Tensor, accepted: Tensor, flow: Flow) -> Tensor:
-        """Look at the attempted steps; (lane,) float64: the period in units of tau where a cycle is closed, else NaN.
+        """Look at attempted steps of which one ends after `ONSET_TAU`.
 
         Args:
             stepper: after an attempt, before `accept`.
@@ -111,10 +111,11 @@ class Recurrence:
             h: (lane,) [tau]. Their lengths.
             accepted: (lane,) bool.
             flow: the Jacobians of the lanes.
+
+        Returns:
+            (lane,) float64 [tau]: the period where a cycle is closed, else NaN.
         """
         found = torch.full_like(time, torch.nan)
-        if not bool((time + h > ONSET_TAU).any()):
-            return found
         offset = _wrapped(stepper.z_new - self._anchor, self._turn)
         squared = (offset * offset).sum(1).to(torch.float64)
         slope = (offset * stepper.dz_new).sum(1).to(torch.float64)
