@@ -64,4 +64,4 @@ def undefined_where_infinite(u: Tensor) -> Tensor:
 
     An infinity is the overflow of something before the core and no signal, so its sample gets the verdict of a NaN.
     """
-    return u.nan_to_num(torch.nan, torch.nan, torch.nan)
+    return u.nan_to_num(nan=torch.nan, posinf=torch.nan, neginf=torch.nan)

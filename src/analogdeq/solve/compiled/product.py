@@ -183,7 +183,7 @@ class _Memory:
         self.builder, self.vector, self.size, self.left = builder, vector, size, left
         self.suffix = f"v{vector.count}f{8 * size}.p0"
         lanes = ir.Constant(ir.VectorType(left.type, vector.count), list(range(vector.count)))
-        self.mask = builder.icmp_signed("<", lanes, self._spread(left))
+        self.mask = builder.icmp_signed("<", lanes, self.everywhere(left))
 
     def load(self, pointer: Any, is_whole: bool) -> Any:
         """The vector there, zeros beyond the row."""
@@ -213,7 +213,10 @@ class _Memory:
 
     def everywhere(self, number: Any) -> Any:
         """A vector of one number."""
-        return self._spread(number)
+        like = ir.VectorType(number.type, self.vector.count)
+        nothing = ir.Constant(like, ir.Undefined)
+        one = self.builder.insert_element(nothing, number, _INT(0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT, like.count), None))
 
     @property
     def _pointer(self) -> Any:
@@ -225,12 +228,6 @@ class _Memory:
     def _intrinsic(self, name: str, result: Any, kinds: Any) -> Any:
         kind = ir.FunctionType(result, kinds)
         return cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{self.suffix}")
-
-    def _spread(self, number: Any) -> Any:
-        like = ir.VectorType(number.type, self.vector.count)
-        nothing = ir.Constant(like, ir.Undefined)
-        one = self.builder.insert_element(nothing, number, _INT(0))
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT, like.count), None))
 
 
 _INT = ir.IntType(32)
